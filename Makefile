@@ -22,6 +22,12 @@ test: $(READY)  ## run all tests, with a private container engine if there is no
 test-unit: $(READY)  ## run the tests that need no engine and no network
 	@$(VENV) -m pytest tests/unit
 
+docs: $(READY)  ## build the documentation site into site/
+	@$(VENV) scripts/docs_site.py
+
+picture: $(READY)  ## record a build on a terminal, and write docs/terminal.svg
+	@$(VENV) scripts/terminal_picture.py
+
 lint: $(READY)  ## check format, style, types, imports and words
 	@$(VENV) -m ruff format --check
 	@$(VENV) -m ruff check
@@ -32,7 +38,7 @@ lint: $(READY)  ## check format, style, types, imports and words
 faults: $(READY)  ## run the tests of faults, and write docs/reliability.* (half an hour; Debian, as root)
 	@$(VENV) scripts/reliability.py
 
-golden: $(READY)  ## regenerate the expected Dockerfiles in tests/golden
+golden: $(READY)  ## regenerate the expected files in tests/golden, the reference pages and the JSON schema
 	@$(VENV) -m pytest tests/golden --regenerate
 
 pins: $(READY)  ## refresh the pins of what a build installs besides the lock file, and of CI actions
@@ -40,7 +46,7 @@ pins: $(READY)  ## refresh the pins of what a build installs besides the lock fi
 
 clean:  ## stop private engines, and remove .venv and caches (except the engine's downloads)
 	@$(PYTHON) scripts/engine.py down --all
-	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf site .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Debian has the module venv in a separate package. A broken .venv (without its Python, or incomplete)
@@ -58,4 +64,4 @@ $(READY): pyproject.toml
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
-.PHONY: help setup demo bench faults test test-unit lint words golden pins clean
+.PHONY: help setup demo bench faults test test-unit lint words golden pins docs picture clean

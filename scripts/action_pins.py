@@ -1,23 +1,28 @@
-"""Pin each action in the templates of CI files to the commit of its newest release."""
+"""Pin each action that CI files and action.yml use to the commit of its newest release."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates" / "ci"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ROOT = Path(__file__).resolve().parents[1]
+FILES = (*sorted((_ROOT / "templates" / "ci").glob("*.j2")), _ROOT / "action.yml")
 HOST = "https://github.com"
 _PIN = re.compile(r"([\w.-]+/[\w.-]+)@[0-9a-f]{40} # (v\S+)")
 _RELEASE = re.compile(r"refs/tags/v(\d+)\.(\d+)\.(\d+)")
 
 
-def refresh_actions(folder: Path = TEMPLATES, host: str = HOST) -> list[str]:
-    """Rewrite the pins in a folder; return a message for each action that could not be looked up.
+def refresh_actions(files: Sequence[Path] = FILES, host: str = HOST) -> list[str]:
+    """Rewrite the pins in files; return a message for each action that could not be looked up.
 
     A pin is `OWNER/NAME@COMMIT # VERSION`.
     """
-    texts = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.j2"))}
+    texts = {path: path.read_text(encoding="utf-8") for path in files}
     failures: list[str] = []
     for action, version in dict.fromkeys(_PIN.findall("".join(texts.values()))):
         try:

@@ -38,5 +38,5 @@ def insert_summary(text: str, results: Results) -> str:
     _, end, after = rest.partition(END)
     if not (start and end):
         raise ValueError(f"the README has no marks for the benchmark. Add these:\n{START}{END}")
-    summary = bench_tables.summary(results, next(iter(results.titles)))
+    summary = bench_tables.summary(results)
     return f"{before}{START}\n{summary}\n{END}{after}"

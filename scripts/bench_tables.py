@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SHOWN = ("plugin", "plugin-no-engine", "article", "uv-documented")
 """The variants in the summary and the chart."""
+SHORT = ("source", "version", "pure", "cold", "fresh-pure")
+"""The edits in the summary."""
 _RELATIVE = "relative to the article's"
 _TIMES = ("seconds", "buildkit", "cpu")
 _TIME_COLUMNS = ("seconds", _RELATIVE, "BuildKit's seconds", _RELATIVE, "CPU seconds", _RELATIVE)
@@ -94,33 +96,30 @@ def markdown(results: Results) -> str:
     return "\n".join(parts)
 
 
-def summary(results: Results, size: str) -> str:
-    """Write the short table of the README."""
-    shown = [name for name in SHOWN if name in variants(results, size)]
+def summary(results: Results) -> str:
+    """Write the short table of the README: the commonest edits, at two sizes."""
+    sizes = [*results.titles][:2]
+    shown = [name for name in SHOWN if any(name in variants(results, size) for size in sizes)]
     rows = []
-    for scenario in scenarios(results, size):
-        cells = (_cell(results, size, variant, scenario) for variant in shown)
+    for scenario in SHORT:
+        cells = (
+            " / ".join(_seconds(results, size, variant, scenario) for size in sizes)
+            for variant in shown
+        )
         rows.append((SCENARIOS[scenario].title, *cells))
-    words = (
-        f"`{results.command}` on {results.dates[size]}",
-        medians(results, size),
-        describe_machine(results),
-    )
-    known = (row.buildkit for row in results.measurements if row.size == size)
-    part = " (of these in BuildKit)" if any(known) else ""
     return (
-        f"Packages installed / MB pushed / seconds{part},"
-        f" for {results.titles[size]} of {size} packages"
-        f" ({', '.join(filter(None, words))}):\n\n"
+        "Seconds from an edit to the image in the registry, with"
+        f" {' / '.join(sizes)} packages"
+        f" (`{results.command}` on {dates(results, sizes)}, {describe_machine(results)}):\n\n"
         + table(("you edit", *(VARIANTS[name].title for name in shown)), rows)
     )
 
 
-def dates(results: Results) -> str:
-    """Return the dates of the measurements."""
+def dates(results: Results, sizes: Iterable[str] = ()) -> str:
+    """Return the dates of the measurements, of all sizes without `sizes`."""
     days: dict[str, list[str]] = {}
-    for size, day in results.dates.items():
-        days.setdefault(day, []).append(size)
+    for size in sizes or results.dates:
+        days.setdefault(results.dates[size], []).append(size)
     if len(days) == 1:
         return next(iter(days))
     return ", ".join(f"{day} ({' and '.join(sizes)} packages)" for day, sizes in days.items())
@@ -169,13 +168,8 @@ def _builds(results: Results, size: str) -> str:
     return table((*header, *_TIME_COLUMNS), rows)
 
 
-def _cell(results: Results, size: str, variant: str, scenario: str) -> str:
-    numbers = _numbers(results, size, variant, scenario)
-    installed, _, pushed, _, seconds, _, buildkit, *_ = numbers
-    if seconds == "n/a":
-        return seconds
-    part = "" if buildkit == "n/a" or variant != "plugin" else f" ({buildkit})"
-    return f"{installed} / {pushed} / {seconds}{part}"
+def _seconds(results: Results, size: str, variant: str, scenario: str) -> str:
+    return [*_numbers(results, size, variant, scenario)][4]
 
 
 def _numbers(results: Results, size: str, variant: str, scenario: str) -> Iterable[str]:

@@ -21,6 +21,8 @@ OLD_SUITE = "bookworm"
 OLD_PACKAGES = ("docker.io", "libdevmapper1.02.1")
 # buildah needs one of two packages for networks; netavark is the smaller one.
 BUILDAH_PACKAGES = ("buildah", "netavark")
+# Its program needs only libc, too.
+COSIGN_PACKAGES = ("cosign",)
 # These need libraries, so they are installed if they are missing.
 INSTALLED = {
     "gpgv": "gpgv",
@@ -117,6 +119,16 @@ def unpack_buildah(state: Path) -> Path:
         (unpacked / "etc/group").write_text(group, encoding="ascii")
         unpacked.rename(root)
     return root
+
+
+def unpack_cosign(state: Path) -> Path:
+    """Download and unpack cosign on first use; return its program."""
+    root = state / "root-cosign"
+    if not root.is_dir():
+        debs = state / "debs-cosign"
+        _download_from(state, "sid", COSIGN_PACKAGES, debs)
+        _unpack(state, debs).rename(root)
+    return root / "usr/bin/cosign"
 
 
 def _download_from(

@@ -65,13 +65,13 @@ class Project:
             )
         # The settings of the user's Poetry are neither used nor changed.
         private = {f"POETRY_{name}_DIR": str(folder / name) for name in ("CONFIG", "CACHE", "DATA")}
-        self._env = {
+        self.env = {
             **{name: value for name, value in env.items() if not name.startswith("POETRY_")},
             **private,
             "POETRY_KEYRING_ENABLED": "false",
             "POETRY_VIRTUALENVS_CREATE": "false",
         }
-        self._env.pop("VIRTUAL_ENV", None)
+        self.env.pop("VIRTUAL_ENV", None)
         packages = folder / "packages"
         packages.mkdir()
         self._packages = packages
@@ -86,10 +86,14 @@ class Project:
         """Stop the index."""
         self._index.stop()
 
+    @property
+    def command(self) -> list[str]:
+        """The command line of a Poetry that has this plugin."""
+        return [sys.executable, "-m", "poetry", "--no-interaction"]
+
     def poetry(self, *arguments: str, cwd: Path | None = None) -> str:
         """Run Poetry with this plugin in the project."""
-        command = [sys.executable, "-m", "poetry", "--no-interaction", "--no-ansi", *arguments]
-        return run(command, self._env, cwd or self.folder)
+        return run([*self.command, "--no-ansi", *arguments], self.env, cwd or self.folder)
 
     def lock(self) -> int:
         """Configure the indexes, lock, and return the number of packages."""
@@ -136,7 +140,7 @@ class Project:
         The next image takes its name. The engine would remove its layers while it unpacks the next
         image on them, and the build sometimes fails (moby/buildkit#6521).
         """
-        run(["docker", "tag", TAG, BEFORE], self._env)
+        run(["docker", "tag", TAG, BEFORE], self.env)
 
     def bump_version(self) -> None:
         """Change the project's version, as before a release."""
@@ -191,5 +195,6 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 
 def _keep(title: str, log: str) -> None:
+    OUTPUT.mkdir(parents=True, exist_ok=True)
     with LOG.open("a", encoding="utf-8") as file:
         file.write(f"===== {title}\n{log}\n")

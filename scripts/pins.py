@@ -2,7 +2,7 @@
 
 `make pins` writes one requirements file for each Poetry and each build backend to
 src/poetry_docker_cache/pins: its whole dependency tree, for each Python that an image may have.
-Poetry locks them. It also pins the actions in the templates of CI files.
+Poetry locks them. It also pins the actions that CI files and action.yml use.
 """
 
 from __future__ import annotations

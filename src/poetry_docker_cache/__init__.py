@@ -13,6 +13,7 @@ runs BuildKit on it. Each package imports only from those below it in this list,
   buildx      the engine, docker's command lines, caches, and running BuildKit
   render      plan -> Dockerfile, ignore file, bake file, CI files
   no_engine   wheels -> image layers and manifests in a registry, without an engine
+  sbom        plan -> what an image holds, as a CycloneDX document
   registry    images in registries
   plan        project and settings -> the image as data
   project     what Poetry knows about the project, as plain data, and its credentials

@@ -35,6 +35,12 @@ def _layers() -> Command:
     return LayersCommand()
 
 
+def _sbom() -> Command:
+    from poetry_docker_cache.commands.sbom import SbomCommand  # noqa: PLC0415  # as above
+
+    return SbomCommand()
+
+
 def _test() -> Command:
     from poetry_docker_cache.commands.run_tests import RunTestsCommand  # noqa: PLC0415  # as above
 
@@ -48,7 +54,7 @@ def _doctor() -> Command:
 
 
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `export`, `init`, `layers`, `doctor` and `test`."""
+    """Registers `poetry docker build`, `export`, `init`, `layers`, `sbom`, `doctor` and `test`."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
@@ -56,5 +62,6 @@ class DockerCachePlugin(ApplicationPlugin):
         application.command_loader.register_factory("docker export", _export)
         application.command_loader.register_factory("docker init", _init)
         application.command_loader.register_factory("docker layers", _layers)
+        application.command_loader.register_factory("docker sbom", _sbom)
         application.command_loader.register_factory("docker test", _test)
         application.command_loader.register_factory("docker doctor", _doctor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -486,7 +487,7 @@ def test_login_without_docker(kind: CiKind, notes: Path, monkeypatch: pytest.Mon
     assert (notes / "private").stat().st_mode & 0o777 == 0o700
     for name in ("DOCKER_AUTH_CONFIG", "DOCKER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(notes / "private" / "auth.json"))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(notes / "private" / "config.json"))
     found = Logins("registry.example.com").find("team/tidy")
     assert (found.username, found.password) == ("robot$ci+x", SECRET)
 
@@ -499,7 +500,7 @@ def test_login_in_the_registry_of_gitlab(notes: Path) -> None:
         done = run_several("gitlab", notes, case="no_engine_git_version", **own)
         assert done.returncode == 0, done.stderr
         assert (notes / "private").exists() == is_login
-    auths = json.loads((notes / "private" / "auth.json").read_text())["auths"]
+    auths = json.loads((notes / "private" / "config.json").read_text())["auths"]
     assert auths == {"gitlab.test:5050": {"auth": base64.b64encode(b"ci:s3cret").decode()}}
 
 
@@ -511,3 +512,40 @@ def test_stopped_script_removes_its_login(notes: Path) -> None:
     assert done.returncode == 1
     assert (notes / "private").exists()
     assert [*(notes / "tmp").iterdir()] == []
+
+
+COSIGN = """\
+#!/bin/sh
+printf '%s\\n' "$*" "${DOCKER_CONFIG-}" >> "$NOTES/signed"
+"""
+JQ = """\
+#!/bin/sh
+for file; do :; done
+sed 's/.*"containerimage.digest": "\\([^"]*\\)".*/\\1/' "$file"
+"""
+WRITES_METADATA = """
+while [ "$1" != --metadata-file ]; do shift; done
+printf '{"containerimage.digest": "sha256:%s"}' "$(printf '%s' "$@" | wc -c)" > "$2"
+"""
+
+
+@pytest.mark.parametrize("case", ["signed_pep621_src", "signed_no_engine_images"])
+def test_each_pushed_image_is_signed_by_its_digest(case: str, notes: Path) -> None:
+    """Not by a tag, which may move; a build that fails is not signed."""
+    for name, text in {"cosign": COSIGN, "jq": JQ, "poetry": NOTE + WRITES_METADATA}.items():
+        (notes / "bin" / name).write_text(text)
+        (notes / "bin" / name).chmod(0o755)
+    (notes / "tmp").mkdir()
+    env = {"RUNNER_TEMP": str(notes / "tmp"), "REGISTRY_PASSWORD": "s3cret"}
+    done = run_several("github", notes, case=case, **env)
+    assert done.returncode == 0, done.stderr
+    lines = (notes / "signed").read_text().splitlines()
+    signed, logins = lines[::2], lines[1::2]
+    is_several = case.endswith("images")
+    assert len(signed) == (len(SEVERAL) if is_several else 1)
+    assert all(re.fullmatch(r"sign --yes \S+@sha256:\d+", line) for line in signed)
+    assert all(bool(login) == is_several for login in logins)  # else from docker/login-action
+    (notes / "signed").unlink()
+    done = run_several("github", notes, case="signed_no_engine_images", FAILS="api", **env)
+    assert done.returncode == 3
+    assert not (notes / "signed").exists()

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from action_pins import TEMPLATES, refresh_actions
+from action_pins import FILES, refresh_actions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,20 +41,20 @@ def host(tmp_path: Path) -> Path:
 
 def test_actions_are_pinned_to_the_newest_release(host: Path, tmp_path: Path) -> None:
     """The pin is the commit, not the tag object; an unknown repository is reported and kept."""
-    template = tmp_path / "ci" / "github.j2"
-    template.parent.mkdir()
+    template = tmp_path / "github.j2"
     template.write_text(TEMPLATE)
-    (failure,) = refresh_actions(template.parent, str(host))
+    (failure,) = refresh_actions([template], str(host))
     commit = git(host / "acme" / "set-up", "rev-parse", "v4.10.0^{commit}")
     renewed = f"acme/set-up@{commit} # v4.10.0"
     assert template.read_text() == TEMPLATE.replace(f"acme/set-up@{OLD} # v4.9.0", renewed)
     assert failure.startswith("acme/gone stays at v1.0.0: ")
 
 
-def test_every_action_in_the_templates_is_pinned() -> None:
-    """Each has a commit and its version, which `make pins` finds."""
-    text = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.j2"))
+def test_every_action_is_pinned() -> None:
+    """Each has a commit and its version, which `make pins` finds, and one for all files."""
+    text = "".join(path.read_text(encoding="utf-8") for path in FILES)
     uses = re.findall(r"uses: (.*)", text)
-    assert uses
+    assert "action.yml" in {path.name for path in FILES}
+    assert len(set(uses)) == len({line.partition("@")[0] for line in uses}) > 1
     for line in uses:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line

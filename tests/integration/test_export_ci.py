@@ -187,3 +187,11 @@ def test_export_from_another_folder(shop: Path, tmp_path: Path) -> None:
     outcome = poetry(tmp_path, "-C", str(shop), "docker", "export", "--ci", "shell")
     assert outcome.status == 0, outcome.err
     assert (shop / "docker-build.sh").is_file()
+
+
+@pytest.mark.parametrize("options", [(), ("--ci", "gitlab"), ("--ci", "shell")])
+def test_only_pipelines_of_github_sign(shop: Path, options: tuple[str, ...]) -> None:
+    """The others have no identity that needs no key."""
+    before = snapshot(shop)
+    assert "--sign is for pipelines of GitHub" in export(shop, "--sign", *options, status=1).err
+    assert snapshot(shop) == before

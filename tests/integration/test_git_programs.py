@@ -10,6 +10,7 @@ import pytest
 
 from poetry_docker_cache.inside.install import process
 from poetry_docker_cache.project.git import git_ignored, git_problem, ignored_in_image
+from poetry_docker_cache.project.git_origin import read_origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ CALLS: dict[str, Callable[[Path], object]] = {
     "wheel": lambda folder: git_ignored(folder, ["shop"], included=(), ask_git=True),
     "image": lambda folder: ignored_in_image(folder, "", ["shop"]),
     "problem": git_problem,
+    "origin": lambda folder: read_origin(folder, folder),
     "build": lambda folder: process.run(["git", "status"], os.environ, folder),
 }
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomlkit
 from acme import IMAGE_PYTHON, SHOP_CODE, USER, AcmeIndex, Project
 from buildah import Buildah
 from builds import NETWORK
+from cosign import Cosign
 from engines import STATE, docker_engine
 from index import PrivateIndex
-from pushed_images import PushedImage, assert_equal_images
+from packaging.utils import canonicalize_name
+from pushed_images import PushedImage, assert_equal_images, attached
 from registries import CRANE
 from shapes import SHAPES
 from shapes.indexes import INDEXES, fill
 from wheels import make_wheel
+
+from poetry_docker_cache.docker.image_labels import BASE_DIGEST, BASE_NAME, decode
+from poetry_docker_cache.sbom.cyclonedx_document import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -189,7 +196,45 @@ def test_image_equals_buildkits(
         build_without_engine(project, "--push", "--tag=:wheels", name)
         made = f"{image}-{name}"
         assert_equal_images(f"{made}:buildkit", f"{made}:wheels", base=f"{registry}/{BASE}")
+        printed = project.poetry.run(project.folder, "docker", "sbom", name).stdout
+        for way in ("buildkit", "wheels"):
+            assert attached(f"{made}:{way}", MEDIA_TYPE) == [printed.encode()]
+        check_distributions(PushedImage.read(f"{made}:wheels"), json.loads(printed))
+    check_labels(f"{image}-web", f"{registry}/{BASE}")
+    check_signatures(f"{image}-web", tmp_path)
     check_contents(project, f"{image}-web", engine)
+
+
+def check_distributions(image: PushedImage, sbom: dict[str, Any]) -> None:
+    """Check that scanners, which look for these folders, find exactly the packages of the SBOM."""
+    folders = re.findall(r"/([^/]+)-([^/]+)\.dist-info/METADATA\b", "\n".join(image.tree(1)))
+    listed = (each for each in sbom["components"] if "scope" in each)
+    found = {(canonicalize_name(name), version) for name, version in folders}
+    own = sbom["metadata"]["component"]
+    assert found == {(each["name"], each["version"]) for each in (own, *listed)}
+
+
+def check_labels(image: str, base: str) -> None:
+    """Check the labels of both, which are equal: base and contents."""
+    labels = PushedImage.read(f"{image}:wheels").config["config"]["Labels"]
+    assert (labels[BASE_NAME], labels[BASE_DIGEST]) == (base, PushedImage.read(base).digest)
+    contents = decode(labels)
+    assert contents
+    (layers,) = contents.layers.values()
+    found = {name for layer in layers for name in layer.packages}
+    assert found == {"acme-data", "acme-lib", "acme-lint", "acme-native", "acme-util"}
+
+
+def check_signatures(image: str, folder: Path) -> None:
+    """Sign both by digest. BuildKit's also has the attestation of its provenance."""
+    cosign = Cosign.set_up(folder)
+    for way, entries in (("buildkit", 2), ("wheels", 0)):
+        pushed = PushedImage.read(f"{image}:{way}")
+        assert len(pushed.index.get("manifests", ())) == entries
+        by_digest = f"{image}@{pushed.digest}"
+        assert "no signatures found" in cosign.verify(by_digest)
+        assert not cosign.sign(by_digest)
+        assert not cosign.verify(by_digest)
 
 
 def check_contents(project: Project, image: str, engine: DockerEngine) -> None:

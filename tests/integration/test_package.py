@@ -48,7 +48,7 @@ def names(wheel: Path) -> set[str]:
 
 
 def test_wheel_contents(plugin_wheel: Path) -> None:
-    """It has modules, pins, templates, the type marker and the licence; no tests or scripts."""
+    """It has modules, pins, templates, schema, type marker and licence; no tests or scripts."""
     held = names(plugin_wheel)
     source = clean.ROOT / "src"
     modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
@@ -62,7 +62,8 @@ def test_wheel_contents(plugin_wheel: Path) -> None:
     metadata = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt")}
     licences = {name for name in held if name.startswith(info) and name.endswith("LICENSE")}
     assert len(licences) == 1
-    own = {*pins, *templates, "poetry_docker_cache/py.typed"}
+    data = {"poetry_docker_cache/py.typed", "poetry_docker_cache/schema.json"}
+    own = {*pins, *templates, *data}
     assert held == {*modules, *own, *metadata, *licences}
 
 

@@ -18,8 +18,18 @@ from clean_poetry import POETRY, ROOT, Poetry
 if TYPE_CHECKING:
     from engines import DockerEngine
 
-PAGES = ("README", "docs/layers", "docs/caches", "docs/images", "docs/workspaces", "docs/templates")
-README = "\n".join((ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES)
+# The heading after the part that fits the project of the test, for each page; "" for all of it.
+PAGES = {
+    "README": "",
+    "docs/getting-started": "",
+    "docs/credentials": "## Where credentials come from",
+    "docs/ci": "## Tags and caches",
+    **{f"docs/{page}": "" for page in ("layers", "caches", "images", "workspaces", "templates")},
+}
+README = "\n".join(
+    (ROOT / f"{page}.md").read_text(encoding="utf-8").partition(end or "\0")[0]
+    for page, end in PAGES.items()
+)
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 # The index listens on this machine's loopback, which builds only reach on the host's network.
 DOCKER = """\
@@ -97,11 +107,12 @@ def test_every_command_works(
     env |= {"ACME_USERNAME": USER, "ACME_PASSWORD": index.password}
     env |= {"IMAGE": f"{engine.registry}/readme-shop"}
     poetry = Poetry.isolated(Path(pipx["PIPX_BIN_DIR"], "poetry"), tmp_path / "home", env)
-    blocks = [block for block in BLOCKS if not block.startswith("make ")]
-    assert blocks[0].startswith("pipx inject poetry")
-    run(blocks[0], tmp_path, poetry)
+    (install,) = {block for block in BLOCKS if block.startswith("pipx inject ")}
+    run(install, ROOT, poetry)
     project = make_shop(tmp_path / "shop", poetry, index, pyproject=pyproject())
-    for block in blocks[1:]:
+    for block in dict.fromkeys(BLOCKS):
+        if block == install or block.startswith("make "):
+            continue
         folder = project.folder
         if "build api worker" in block:
             folder = with_several_images(project, tmp_path / "several")

@@ -73,6 +73,7 @@ def push_and_pull(registry: Registry, repository: str = "team/app") -> None:
     assert found
     assert (found.body, found.digest) == (MANIFEST, digest_of(MANIFEST))
     assert registry.manifest(repository, found.digest) == found
+    assert registry.manifest_digest(repository, "1") == found.digest
     assert b"".join(registry.blob(repository, DIGEST, len(BLOB))) == BLOB
 
 
@@ -482,6 +483,7 @@ def test_crane_registry(tmp_path: Path) -> None:
             list(pool.map(lambda number: push_and_pull(registry, f"team/{number}"), range(16)))
         assert registry.manifest("team/app", "missing") is None
         assert registry.manifest("team/missing", "1") is None
+        assert not registry.manifest_digest("team/app", "missing")
         assert not registry.has_blob("team/app", digest_of(b"missing"))
         assert not registry.has_blob("team/app", DIGEST, 1)
         registry._session.base = f"https://{host}"

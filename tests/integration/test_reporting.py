@@ -128,7 +128,7 @@ def test_changes_since_the_last_build(shop: Path) -> None:
 def test_ports_of_the_image_are_published(shop: Path) -> None:
     """The line can be pasted into a shell."""
     with (shop / "pyproject.toml").open("a") as file:
-        file.write('[tool.poetry-docker-cache]\nports = [8000, "53/udp"]\n')
+        file.write('[tool.poetry-docker-cache]\nports = [8000, "53/udp"]\nsbom = false\n')
     outcome = poetry(
         shop, *BUILD, "--push", "--tag=registry.test/team/shop:1", "-t", "registry.test/b"
     )

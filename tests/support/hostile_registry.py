@@ -46,6 +46,8 @@ class HostileRegistry:
     """The URL of another host for uploads."""
     blobs_at: str = ""
     """The URL of another host for downloads."""
+    pages: int = 0
+    """How many referrers an answer lists; 0 without the API for them."""
     ranges: bool = True
     """Whether a part of a blob can be requested."""
     host: str = ""
@@ -141,9 +143,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         registry = self.served
         if path == "/v2/":
             return 200, b"{}", {}
-        parts = re.fullmatch(r"/v2/(.+)/(blobs|manifests)/(.+)", path)
+        parts = re.fullmatch(r"/v2/(.+)/(blobs|manifests|referrers)/(.+)", path)
         assert parts, path
         name, kind, last = parts.groups()
+        if kind == "referrers":
+            return self._serve_referrers(name, last, int(query.get("start", ["0"])[0]))
         if kind == "manifests" and self.command == "PUT":
             digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
             missing = [
@@ -180,6 +184,31 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         start = int(part[1]) if part and registry.ranges else 0
         registry.starts.append(start)
         return (206 if start else 200), found[start:], {}
+
+    def _serve_referrers(
+        self, name: str, subject: str, start: int
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Return a page of all referrers: this registry ignores the filter."""
+        registry = self.served
+        if not registry.pages:
+            return 404, b"404 page not found", {"Content-Type": "text/plain"}
+        found = [
+            {
+                "mediaType": media_type,
+                "digest": target,
+                "size": len(body),
+                "artifactType": json.loads(body).get("artifactType"),
+            }
+            for (repository, target), (media_type, body) in registry.manifests.items()
+            if repository == name and target.startswith("sha256:")
+            if json.loads(body).get("subject", {}).get("digest") == subject
+        ]
+        headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+        end = start + registry.pages
+        if found[end:]:
+            headers["Link"] = f'</v2/{name}/referrers/{subject}?start={end}>; rel="next"'
+        index = {"schemaVersion": 2, "manifests": found[start:end]}
+        return 200, json.dumps(index).encode(), headers
 
     def _send(self, status: int, body: bytes, headers: dict[str, str], fault: str) -> None:
         if fault == LOST:

@@ -10,6 +10,10 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from poetry_docker_cache.registry.referrers import find
+from poetry_docker_cache.registry.registries import Registries
+from poetry_docker_cache.registry.registry_client import Reference
+
 _KINDS = (
     *("vnd.oci.image.index.v1", "vnd.oci.image.manifest.v1"),
     *("vnd.docker.distribution.manifest.v2", "vnd.docker.distribution.manifest.list.v2"),
@@ -37,6 +41,8 @@ class PushedImage:
     name: str
     digest: str
     """Of what the tag names."""
+    index: dict[str, Any]
+    """What the tag names: an index, or the same as `manifest`."""
     manifest: dict[str, Any]
     config: dict[str, Any]
 
@@ -45,11 +51,11 @@ class PushedImage:
         """Read the first image of a tag; `name` is HOST/REPOSITORY:TAG."""
         body = _get(name, "manifests", name.rpartition(":")[2])
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        manifest = json.loads(body)
-        if "manifests" in manifest:
+        index = manifest = json.loads(body)
+        if "manifests" in index:
             manifest = json.loads(_get(name, "manifests", manifest["manifests"][0]["digest"]))
         config = json.loads(_get(name, "blobs", manifest["config"]["digest"]))
-        return cls(name=name, digest=digest, manifest=manifest, config=config)
+        return cls(name=name, digest=digest, index=index, manifest=manifest, config=config)
 
     @property
     def layers(self) -> list[str]:
@@ -92,6 +98,18 @@ def assert_equal_images(first: str, second: str, *, base: str) -> None:
     assert {path for path in changed if path.startswith("venv")} <= {*ours.tree(skip, skip + 1)}
     for path in changed:
         assert tree[path] == expected[path]._replace(time=tree[path].time), path
+
+
+def attached(name: str, artifact_type: str) -> list[bytes]:
+    """Return the documents that are attached to the first image of a tag."""
+    reference = Reference.parse(name)
+    with Registries() as registries:
+        registry = registries.of(reference.host)
+        top = registry.manifest(reference.repository, reference.tag)
+        assert top
+        digest = top.data["manifests"][0]["digest"] if top.is_index else top.digest
+        found = find(registry, reference.repository, digest, artifact_type)
+    return [body for _, body in found]
 
 
 def _same_part(config: dict[str, Any]) -> dict[str, Any]:

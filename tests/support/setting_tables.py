@@ -71,6 +71,12 @@ RUN_STEP = st.fixed_dictionaries(
         "dependencies": st.lists(WORDS),
     },
 )
+VARIANT = {
+    "groups": st.lists(WORDS),
+    "extras": st.lists(WORDS),
+    "command": st.lists(WORDS),
+    "env": st.dictionaries(st.just("A"), st.text("aé$\"'\\ #\t", max_size=5)),
+}
 VALID: dict[str, st.SearchStrategy[object]] = {
     "image": st.sampled_from(["app", "localhost:5000/team/app"]),
     "python": st.sampled_from(["3.9", "3.12", "3.13.1"]),
@@ -139,6 +145,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "stop-signal": st.integers(1, 64) | st.sampled_from(["TERM", "SIGRTMIN+1"]),
     "compile": st.booleans(),
     "engine": st.booleans(),
+    "sbom": st.booleans(),
     "build-on-host": st.booleans(),
     "build-network": st.booleans(),
     "pinned-tools": st.booleans(),
@@ -163,6 +170,10 @@ VALID: dict[str, st.SearchStrategy[object]] = {
         },
     ),
     "template": st.sampled_from(["docker/Dockerfile.j2", "../a.j2"]),
+    "dev": st.fixed_dictionaries({}, optional=VARIANT),
+    "test": st.fixed_dictionaries(
+        {}, optional={**VARIANT, "files": st.lists(WORDS), "network": st.booleans()}
+    ),
 }
 VALID_TABLES = st.fixed_dictionaries({}, optional=VALID)
 ODD_VALUES = JSON_LIKE | PIECES | st.lists(PIECES, max_size=3) | st.integers(-5, 10**30)

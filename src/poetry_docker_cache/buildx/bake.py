@@ -81,6 +81,7 @@ def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
         "platforms": [part.strip() for one in request.platforms for part in one.split(",")],
         "target": request.target,
         "args": dict(sorted(request.build_arguments.items())),
+        "labels": {**request.labels},
         "contexts": dict(sorted(request.contexts.items())),
         "ssh": [*request.ssh],
         "secret": [go_csv.record(f"id={SECRET_ID}", f"src={secret}"), *request.secrets],

@@ -126,6 +126,7 @@ class BuildRequest:
     """As typed: an element may contain several, separated by commas."""
     target: str | None = None
     build_arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Named build contexts: a folder or an address by name."""
     ssh: Sequence[str] = ()
@@ -203,6 +204,7 @@ def build_command(
     command += each("--target", given(request.target))
     arguments = [f"{name}={value}" for name, value in sorted(request.build_arguments.items())]
     command += each("--build-arg", arguments)
+    command += each("--label", [f"{name}={value}" for name, value in request.labels.items()])
     command += context_options(request)
     command += each("--cache-from", request.cache_from)
     command += each("--cache-to", request.cache_to)

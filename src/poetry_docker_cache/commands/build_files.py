@@ -52,6 +52,13 @@ def render_files(
     return files
 
 
+def read_vendored(dockerfile: str | None) -> str:
+    """Return the text of the user's own Dockerfile; empty without one, and for standard input."""
+    if dockerfile is None or dockerfile == "-":
+        return ""
+    return Path(dockerfile).read_text(encoding="utf-8", errors="replace")
+
+
 def scripts_beside(dockerfile: Path) -> dict[str, str]:
     """Return the texts of the exported scripts beside a Dockerfile, by path.
 

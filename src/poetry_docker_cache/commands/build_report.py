@@ -7,7 +7,7 @@ import itertools
 import os
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from poetry_docker_cache.buildx.command_line import (
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.commands.image_packages import packages_of
+from poetry_docker_cache.docker.image_labels import BASE_DIGEST
 from poetry_docker_cache.plan.dependencies import ON_BUILD_IMAGE
 from poetry_docker_cache.plan.image_plan import NO_COMMAND, Important
 from poetry_docker_cache.report import earlier_build, metadata_file
@@ -60,6 +61,10 @@ _CACHE = "cache.manifest"
 """The metadata key of the cache that BuildKit has written."""
 _SILENT = ("quiet", "rawjson")
 """Progress styles without a summary: no output, and output for programs."""
+_MOVED = (
+    f"The label {BASE_DIGEST} is wrong: the builder has another base image than its registry. Build"
+    " again with --pull."
+)
 _DAY = 24 * 60 * 60
 
 
@@ -162,6 +167,10 @@ class Report:
         found = metadata.get(self.image.image) if self.among else metadata
         return found if isinstance(found, dict) else {}
 
+    def labelled(self, labels: Mapping[str, str]) -> Report:
+        """Return the report of the same build with these labels."""
+        return replace(self, request=replace(self.request, labels=labels))
+
     def show(self, console: Console, metadata: dict[str, Any], summary: Summary) -> None:
         """Print the summary. Without metadata, buildx's output already says everything."""
         if not self.shown or not metadata:
@@ -180,7 +189,7 @@ class Report:
 
     def earlier(self) -> EarlierBuild | None:
         """Return the last build of the image on this machine; None if unknown."""
-        return earlier_build.recall(self.image.folder, self._memory) if self._is_whole else None
+        return earlier_build.recall(self.image.folder, self._memory) if self.is_whole else None
 
     def remember(self, base: str | None, earlier: EarlierBuild | None) -> EarlierBuild:
         """Remember this build as the last one, and return it; `base` is the digest of its base."""
@@ -191,7 +200,7 @@ class Report:
             base=base or (earlier.base if earlier else None),
             since=earlier.since if earlier and known else time.time(),
         )
-        if self._is_whole:
+        if self.is_whole:
             earlier_build.remember(self.image.folder, self._memory, build)
         return build
 
@@ -201,7 +210,7 @@ class Report:
         return f"{self.image.image}{self.image.suffix} {' '.join(self.platforms)}"
 
     @property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether it builds the whole image as planned."""
         return self.builds and not self.vendored and not builds_other(self.request)
 
@@ -234,8 +243,8 @@ class Report:
             platforms=max(1, len(self.platforms)),
             push_seconds=None if stream is None else push_seconds(stream),
             base=None if self.vendored else base,
-            starts=_starts(runtime) if self._is_whole else None,
-            run=_run(result, runtime) if result and self._is_whole else (),
+            starts=_starts(runtime) if self.is_whole else None,
+            run=_run(result, runtime) if result and self.is_whole else (),
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )
 
@@ -268,7 +277,7 @@ class Report:
                 command=shlex.join(step.command),
                 cached=not has_run(stream, step.name),
             )
-            for step in (self.image.plan.steps if self._is_whole else ())
+            for step in (self.image.plan.steps if self.is_whole else ())
         )
 
     @functools.cached_property
@@ -309,6 +318,9 @@ def report_build(
         result = named_result(report.request, engine)
         summary = report.summarise(own, outcome, report.earlier(), result)
         report.show(console, own, summary)
+        seen = summary.base.digest if summary.base else None
+        if seen and report.request.labels.get(BASE_DIGEST, seen) != seen:
+            console.note(_MOVED)
         if result:
             console.raw(f"{result}\n")
         own = own if os.environ.get(VARIABLE) else without_details(own)

@@ -59,10 +59,15 @@ def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> lis
     if options.refresh and options.file is not None:
         _refuse_without_base(options.file)
     requests = [_request(options, image, among=image.image if bakes else "") for image in images]
-    if options.push or "--push" in options.after_dashes:
+    if pushes(options):
         for image, request in zip(images, requests, strict=True):
             _refuse_without_registry(image, request.tags)
     return requests
+
+
+def pushes(options: BuildOptions) -> bool:
+    """Return whether the images are pushed, also by an argument for buildx."""
+    return options.push or "--push" in options.after_dashes
 
 
 def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> BuildRequest:

@@ -51,6 +51,11 @@ class ExportCommand(DockerCommand):
             None,
             "With --ci: build without a container engine, as `build --no-engine`.",
         ),
+        option(
+            "sign",
+            None,
+            "With --ci github: sign each pushed image by its digest with cosign, without a key.",
+        ),
         *DockerCommand.options,
     ]
     help = """\
@@ -107,6 +112,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             compose=self.option("compose"),
             ci=self._ci(),
             no_engine=self.option("no-engine"),
+            sign=self.option("sign"),
         )
         if options.check and (options.to_stdout or options.auth_file):
             other = "-o -" if options.to_stdout else "--auth-file"
@@ -124,6 +130,12 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             raise DockerCacheError(
                 "--no-engine concerns a pipeline: a Dockerfile needs a container engine.",
                 fix="Add `--ci` with the kind of pipeline, or leave --no-engine out.",
+            )
+        if options.sign and options.ci != "github":
+            raise DockerCacheError(
+                "--sign is for pipelines of GitHub, which sign with their own identity.",
+                fix="Use it with `--ci github`. Elsewhere, run `cosign sign` with the digest in the"
+                " file of `poetry docker build --metadata-file`.",
             )
         if options.ci and (others := self._refused_with_ci(options)):
             raise DockerCacheError(

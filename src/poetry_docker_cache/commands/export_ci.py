@@ -54,7 +54,7 @@ def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Con
     usual = folder / CI_PATHS[kind]
     path = usual if options.to_stdout else output_path(options.output, usual)
     plan = _plan(options, images, kind, path)
-    typed = f" --ci {kind}{f' {NO_ENGINE}' * options.no_engine}"
+    typed = f" --ci {kind}{f' {NO_ENGINE}' * options.no_engine}{' --sign' * options.sign}"
     again = f"{EXPORT}{typed}"
     shebang = SHEBANG if kind == "shell" else ""
     text = with_banner(render_ci(plan), shebang=shebang, options=typed)
@@ -103,7 +103,7 @@ def _plan(
         image=common.image,
         sources=tuple(dict.fromkeys(sources)),
         poetry=choose_poetry(
-            first.generator,
+            first.lock.generator,
             setting=None,
             python=Python(tag=python, reason=""),
         ),
@@ -112,6 +112,7 @@ def _plan(
         selection=selection_words(options.selection),
         platforms=tuple(dict.fromkeys(platforms)),
         no_engine=no_engine,
+        sign=options.sign,
         python=python,
         version_variables=tuple(
             sorted({name for image in images for name in image.plan.version_variables})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +22,18 @@ from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
 from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_secrets
 from poetry_docker_cache.buildx.steps import AUTH_FILE, NPMRC_FILE, SCRIPTS, Places
+from poetry_docker_cache.commands.background import Background
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
-from poetry_docker_cache.commands.build_files import render_files, scripts_beside
+from poetry_docker_cache.commands.build_files import read_vendored, render_files, scripts_beside
+from poetry_docker_cache.commands.build_labels import (
+    look_up_digests,
+    origin_labels,
+    request_labels,
+)
 from poetry_docker_cache.commands.build_report import Report, report_build
-from poetry_docker_cache.commands.build_request import request_builds, unused_arguments
+from poetry_docker_cache.commands.build_request import pushes, request_builds, unused_arguments
+from poetry_docker_cache.commands.early_sboms import EarlySboms
 from poetry_docker_cache.commands.image_choice import chosen
 from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
@@ -37,6 +45,7 @@ from poetry_docker_cache.commands.variant_build import (
     report_tests,
     tests_display,
 )
+from poetry_docker_cache.docker.platforms import host_platform
 from poetry_docker_cache.plan.image_plan import TEST
 from poetry_docker_cache.project.npm_settings import refuse_unset, user_npmrc
 from poetry_docker_cache.project.reader import settings_table
@@ -53,6 +62,9 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
+
+_PATIENCE = 30.0
+"""How many seconds it may take to attach SBOMs."""
 
 
 def build_images(
@@ -75,8 +87,18 @@ def build_images(
         Report.of(options, image, request, among=len(images) > 1)
         for image, request in zip(images, requests, strict=True)
     ]
+    digest_of = look_up_digests(images if pushes(options) and not options.dry_run else ())
     with saying(console, "Waiting for Docker"):
         engine = probe()
+    origins = origin_labels(images, read_vendored(options.file))
+    reports = [
+        report.labelled(
+            request_labels(
+                options, image, report.request, engine=engine, digest_of=digest_of, origin=origin
+            )
+        )
+        for image, report, origin in zip(images, reports, origins, strict=True)
+    ]
     work = _decide(options, images, reports, engine, console)
     for note in dict.fromkeys(work.notes()):
         console.note(note)
@@ -176,7 +198,8 @@ def _decide(
         )
         for image, report in zip(images, reports, strict=True)
     )
-    asks = any(report.wanted for report in reports) or any(built.caches.exports for built in builds)
+    asks = any(report.wanted or _has_sbom(report) for report in reports)
+    asks = asks or any(built.caches.exports for built in builds)
     build = Build(
         images=builds,
         engine=engine,
@@ -277,6 +300,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             vendored=work.options.file,
             contexts=work.contexts(),
         )
+        sboms = _start_sboms(work)
         outcome = runner.run_all(build_steps(build, places, caches))
         if work.options.variant == TEST:
             report_tests(outcome, work.images[0], console)
@@ -299,6 +323,54 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
                 written = report.cache_was_written(metadata)
                 for note in caches[report.image.image].publish(written=written):
                     console.note(note)
+        _attach_sboms(sboms, metadata, console)
         if work.options.variant != TEST:
             report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0
+
+
+def _has_sbom(report: Report) -> bool:
+    """Return whether the image gets an SBOM: it is pushed, and built as planned."""
+    return report.image.settings.sbom and report.request.push and report.is_whole
+
+
+def _start_sboms(work: _Work) -> list[tuple[Report, EarlySboms]]:
+    """Make the SBOMs while BuildKit works."""
+    own = host_platform(platform.machine())
+    return [
+        (report, EarlySboms(report.image, report.platforms or filter(None, [own])))
+        for report in work.reports
+        if _has_sbom(report)
+    ]
+
+
+def _attach_sboms(
+    sboms: list[tuple[Report, EarlySboms]], metadata: Path, console: ProgressConsole
+) -> None:
+    """Attach an SBOM to each pushed image, unless its registry takes too long."""
+    pushed = [
+        (report.request.tags, found, digest)
+        for report, found in sboms
+        if (digest := report.own(report.read(metadata)).get("containerimage.digest"))
+    ]
+    if not pushed:
+        return
+    # Imported only here, so that a build starts sooner.
+    from poetry_docker_cache.commands.attach_sbom import attach_sbom, failed  # noqa: PLC0415
+    from poetry_docker_cache.registry.registries import Registries  # noqa: PLC0415
+
+    def attach() -> list[str]:
+        with Registries() as registries:
+            return [
+                note
+                for tags, found, digest in pushed
+                for note in attach_sbom(found, tags, digest, registries)
+            ]
+
+    with saying(console, "Attaching the SBOM"):
+        try:
+            notes = Background(_PATIENCE).start(attach)()
+        except TimeoutError:  # the builder may reach a registry that this machine does not
+            notes = [failed(f"The registry did not answer within {_PATIENCE:.0f} seconds.")]
+    for note in notes:
+        console.note(note)

@@ -20,12 +20,14 @@ from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
+from poetry_docker_cache.commands.build_labels import origin_labels, planned_labels
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import (
     given_arguments,
     request_builds,
     unused_arguments,
 )
+from poetry_docker_cache.commands.early_sboms import EarlySboms
 from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.no_engine_image import Part, PlatformImage
+    from poetry_docker_cache.commands.no_engine_output import Result
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
@@ -114,8 +117,18 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
         _tools(poetry, options, images[0].context, status) as tools,
     ):
         results = [
-            _build(options, image, request, platforms=names, tools=tools, status=status)
-            for image, request, names in zip(images, requests, platforms, strict=True)
+            _build(
+                options,
+                image,
+                request,
+                platforms=names,
+                labels={**origin, **planned_labels(image, names)},
+                tools=tools,
+                status=status,
+            )
+            for image, request, names, origin in zip(
+                images, requests, platforms, origin_labels(images), strict=True
+            )
         ]
     report_results(reports, results, console, seconds=time.monotonic() - started)
     return 0
@@ -238,6 +251,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
     request: BuildRequest,
     *,
     platforms: Sequence[str],
+    labels: Mapping[str, str],
     tools: Tools,
     status: StatusLine,
 ) -> Built:
@@ -249,7 +263,8 @@ def _build(  # noqa: PLR0913  # all that determines a build
         _look_in_images(options, image, request, platforms=platforms, tools=tools, status=status)
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
-    planner = ImageWithoutEngine(image, tools, unsent=unsent)
+    planner = ImageWithoutEngine(image, tools, unsent=unsent, labels=labels)
+    sboms = EarlySboms(image, platforms) if options.push and image.settings.sbom else None
     with status.saying(f"Reading {base}"):
         found = [planner.plan(name) for name in platforms]
     _make(found, tools, status, every=options.output is not None or options.load)
@@ -261,6 +276,8 @@ def _build(  # noqa: PLR0913  # all that determines a build
         with status.saying(f"Pushing {', '.join(request.tags)}"):
             pushed = push(found, request.tags, tools)
         result, seconds = pushed.result, pushed.seconds
+        if sboms:
+            _attach_sbom(sboms, request.tags, result, tools, status)
     if options.output is not None:
         with status.saying(f"Writing {options.output}"):
             result = write_output(found, request.tags, tools, Path(options.output))
@@ -278,6 +295,20 @@ def _build(  # noqa: PLR0913  # all that determines a build
         push_seconds=seconds,
         name=request.tags[0] if options.push or options.load else "",
     )
+
+
+def _attach_sbom(
+    sboms: EarlySboms, tags: Sequence[str], result: Result, tools: Tools, status: StatusLine
+) -> None:
+    # Imported only here, so that a build starts sooner.
+    from poetry_docker_cache.commands.attach_sbom import attach_sbom  # noqa: PLC0415
+
+    digest = result.top.descriptor.digest
+    subjects = {each.platform: each.manifest.descriptor for each in result.images}
+    with status.saying("Attaching the SBOM"):
+        notes = attach_sbom(sboms, tags, digest, tools.registries, subjects=subjects)
+    for note in notes:
+        status.note(note)
 
 
 def _look_in_images(  # noqa: PLR0913  # where to look, and for what

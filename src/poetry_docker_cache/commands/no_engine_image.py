@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
+from poetry_docker_cache.commands.build_labels import not_stated
+from poetry_docker_cache.docker.image_labels import BASE_DIGEST
 from poetry_docker_cache.docker.platforms import MACHINES
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.base_facts import BaseFacts, read_facts, recall_facts
@@ -40,7 +42,7 @@ from poetry_docker_cache.registry.base_image import BaseImage, Descriptor, read_
 from poetry_docker_cache.registry.registry_client import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
     from typing import Literal
@@ -156,6 +158,8 @@ class PlatformImage:
     """Read the layers of the base image, unless that has been done."""
     target: ImageTarget
     parts: tuple[Part, ...]
+    labels: Mapping[str, str]
+    """Labels that history does not show, as for `docker build --label`."""
 
     @property
     def _check(self) -> str:
@@ -196,6 +200,7 @@ class PlatformImage:
             plan.runtime,
             layers,
             labels={_VERSION: version} if plan.version and version else {},
+            further_labels=self.labels,
             may_have_user=plan.traits[plan.runtime.image].may_have_user,
             annotations=image_annotations(
                 self.base.digest,
@@ -210,8 +215,16 @@ class PlatformImage:
 class ImageWithoutEngine:
     """One image of a build."""
 
-    def __init__(self, image: PlannedImage, tools: Tools, *, unsent: Sequence[str]) -> None:
+    def __init__(
+        self,
+        image: PlannedImage,
+        tools: Tools,
+        *,
+        unsent: Sequence[str],
+        labels: Mapping[str, str],
+    ) -> None:
         self._image, self._tools, self._unsent = image, tools, unsent
+        self._labels = labels
         self._ignore = image.ignore_file()
         version = image.git_version or image.plan.version
         self._builder = HostBuilder(
@@ -260,6 +273,7 @@ class ImageWithoutEngine:
             read_facts=facts,
             target=target,
             parts=tuple(tools.part(layer) for layer in layers if layer),
+            labels={**self._labels, **not_stated(self._image, {BASE_DIGEST: base.named_digest})},
         )
 
     def _start_downloads(self, target: ImageTarget) -> None:
@@ -297,7 +311,7 @@ class ImageWithoutEngine:
         for files in choose_files(
             plan,
             self._image.poetry.pyproject.data,
-            self._image.poetry.locker.lock_data,
+            self._image.lock.data,
             target,
             build_on_host=self._image.settings.build_on_host,
         ):

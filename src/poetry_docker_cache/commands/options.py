@@ -89,6 +89,8 @@ class ExportOptions:
     ci: CiKind | None = None
     no_engine: bool = False
     """Whether the pipeline builds without a container engine."""
+    sign: bool = False
+    """Whether the pipeline signs the images."""
 
     @property
     def to_stdout(self) -> bool:

@@ -29,7 +29,7 @@ from poetry_docker_cache.project.reader import (
     read_sources,
     settings_table,
 )
-from poetry_docker_cache.project.selected_packages import locked_packages
+from poetry_docker_cache.project.selected_packages import locked_packages, path_dependencies
 from poetry_docker_cache.project.selection import (
     SelectionOptions,
     extras_for_tests,
@@ -51,12 +51,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from packaging.version import Version
     from poetry.poetry import Poetry
 
     from poetry_docker_cache.plan.image_plan import ImagePlan, Template, VariantName
     from poetry_docker_cache.project.credentials import AuthSecret
-    from poetry_docker_cache.project.model import Address, FrontEnd, Project, Selection
+    from poetry_docker_cache.project.model import Address, FrontEnd, Lock, Project, Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +77,15 @@ class PlannedImage:
     version: str | None
     packages: tuple[Mapping[str, Any], ...]
     """The `[[package]]` tables of the packages that the image may contain."""
+    path_packages: tuple[Mapping[str, Any], ...]
+    """Those of its path dependencies."""
     sources: tuple[str, ...]
     """The names of the sources that a build contacts."""
     addresses: tuple[Address, ...]
     """Other addresses that a build requests over HTTP."""
     front_ends: tuple[FrontEnd, ...]
     """The front ends that are built for it."""
-    generator: Version | None
-    """The Poetry version that wrote the lock file."""
+    lock: Lock
     git_version: str | None
     """The version from git: that in the build backend's own variable, or the one that a plugin of
     Poetry, such as poetry-dynamic-versioning, has read."""
@@ -281,10 +281,11 @@ def _planned(  # noqa: PLR0913, PLR0917  # all that decides
         title=_joined(name or folder.name, image),
         version=project.metadata.version,
         packages=tuple(packages),
+        path_packages=tuple(path_dependencies(project.lock, everything, plan.runtime.python)),
         sources=used_sources(project.sources, packages, project.index),
         addresses=direct_addresses(packages),
         front_ends=tuple(project.front_ends[each.folder] for each in images[image].assets),
-        generator=project.lock.generator,
+        lock=project.lock,
         git_version=_git_version(poetry, plan),
         kept=tuple(map(plan.located, kept)),
         exported=tuple(map(plan.located, _exported(images))) if image else (),

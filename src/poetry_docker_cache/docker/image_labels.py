@@ -46,13 +46,11 @@ class ImageContents:
 
 def encode(contents: ImageContents) -> str:
     """Return the value of the label."""
-    layers = {
-        platform: [
-            [layer.name, layer.digest, " ".join(f"{n}=={v}" for n, v in layer.packages.items())]
-            for layer in found
-        ]
-        for platform, found in contents.layers.items()
-    }
+    # Most platforms have the same packages, and a label is an argument of limited length.
+    same: dict[str, list[str]] = {}
+    for platform, found in contents.layers.items():
+        same.setdefault(json.dumps([*map(_fields, found)]), []).append(platform)
+    layers = {" ".join(platforms): json.loads(text) for text, platforms in same.items()}
     value = {
         "form": _FORM,
         "plugin": contents.plugin,
@@ -76,12 +74,18 @@ def decode(labels: Mapping[str, str]) -> ImageContents | None:
             base=str(value["base"]),
             settings=str(value["settings"]),
             layers={
-                str(platform): tuple(_layer(*described) for described in found)
-                for platform, found in value["layers"].items()
+                platform: tuple(_layer(*described) for described in found)
+                for platforms, found in value["layers"].items()
+                for platform in platforms.split()
             },
         )
     except (ValueError, TypeError, LookupError, AttributeError):
         return None
+
+
+def _fields(layer: LayerContents) -> list[str]:
+    packages = (f"{name}=={version}" for name, version in layer.packages.items())
+    return [layer.name, layer.digest, " ".join(packages)]
 
 
 def _layer(name: str, digest: str, packages: str) -> LayerContents:

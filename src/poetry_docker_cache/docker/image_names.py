@@ -77,6 +77,16 @@ def normalised(reference: str) -> str:
     return f"{host.lower()}/{path}{end}"
 
 
+def without_digest(reference: str) -> str:
+    """Write a reference in full, without the digest that is pinned beside a tag.
+
+    >>> without_digest("python:3.13@sha256:…")
+    'docker.io/library/python:3.13'
+    """
+    repository, tag, _ = _parts(reference)
+    return normalised(reference if tag is None else f"{repository}:{tag}")
+
+
 def implied_official(reference: str) -> str:
     """Return the repository of Docker's own images that a reference implies; "" if it names one.
 

@@ -23,6 +23,18 @@ MACHINES = {
     "linux/s390x": "s390x",
 }
 """Docker's names of the platforms that have wheels, and the machine in the wheels' names."""
+_ALIASES = {
+    "x86_64": "amd64",
+    "x86-64": "amd64",
+    "aarch64": "arm64",
+    "arm64/v8": "arm64",
+    "amd64/v1": "amd64",
+    "i386": "386",
+    "armhf": "arm/v7",
+    "armel": "arm/v6",
+    "arm": "arm/v7",
+}
+"""Other names of architectures that BuildKit knows."""
 _HOSTS = {"arm64": "aarch64", "AMD64": "x86_64"}
 """Machines by their names on macOS and Windows."""
 
@@ -42,6 +54,16 @@ def machines(platforms: Iterable[str]) -> tuple[str, ...]:
 def platform_of(machine: str) -> str:
     """Return the platform of a machine."""
     return next(platform for platform, name in MACHINES.items() if name == machine)
+
+
+def full_name(platform: str) -> str:
+    """Return the name of a platform as images have it.
+
+    >>> full_name("aarch64")
+    'linux/arm64'
+    """
+    architecture = platform.lower().removeprefix("linux/")
+    return f"linux/{_ALIASES.get(architecture, architecture)}"
 
 
 def host_platform(machine: str) -> str | None:

@@ -82,13 +82,15 @@ def make_image(  # noqa: PLR0913  # all that an image consists of
     layers: Sequence[ImageLayer],
     *,
     labels: Mapping[str, str],
+    further_labels: Mapping[str, str] | None = None,
     may_have_user: bool = False,
     annotations: Mapping[str, str] | None = None,
     epoch: str = "",
 ) -> Image:
     """Make the configuration and the manifest of an image for the platform of its base.
 
-    `labels` are those that the runtime does not have, `may_have_user` is the trait of the base,
+    `labels` are those that the runtime does not have, and `further_labels` those that the history
+    does not show either, as for `docker build --label`. `may_have_user` is the trait of the base,
     and `epoch` the value of SOURCE_DATE_EPOCH. Raises DockerCacheError for ONBUILD in the base.
     """
     config = Document(
@@ -99,6 +101,7 @@ def make_image(  # noqa: PLR0913  # all that an image consists of
                 runtime,
                 layers,
                 labels,
+                further_labels or {},
                 may_have_user=may_have_user,
                 epoch=epoch,
             )
@@ -159,6 +162,7 @@ def _config(  # noqa: PLR0913  # as make_image
     runtime: Runtime,
     layers: Sequence[ImageLayer],
     labels: Mapping[str, str],
+    further_labels: Mapping[str, str],
     *,
     may_have_user: bool,
     epoch: str,
@@ -182,7 +186,7 @@ def _config(  # noqa: PLR0913  # as make_image
     }
     marks = {each.label: each.default for each in runtime.arguments if each.label}
     wanted = {**runtime.labels, **labels, **marks}
-    own["Labels"] = {**(inherited.get("Labels") or {}), **wanted}
+    own["Labels"] = {**(inherited.get("Labels") or {}), **wanted, **further_labels}
     if runtime.volumes:
         volumes: dict[str, Any] = {path: {} for path in runtime.volumes}
         own["Volumes"] = {**(inherited.get("Volumes") or {}), **volumes}

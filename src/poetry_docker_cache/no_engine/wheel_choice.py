@@ -17,17 +17,16 @@ from poetry_docker_cache.docker.platforms import platform_of
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.wheelhouse import choose_wheel
 from poetry_docker_cache.inside.manifest.layer_choice import MACHINE
-from poetry_docker_cache.inside.manifest.locked_packages import Wanted, manifests
 from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheel_files import SDIST
-from poetry_docker_cache.inside.manifest.workspace import shared_manifests
+from poetry_docker_cache.plan.image_contents import layer_manifests, manifest_text
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from poetry_docker_cache.plan.image_plan import Dependencies, ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
     Manifest = Mapping[str, Any]
 
@@ -147,15 +146,7 @@ def choose_files(
     file for this target, and for a Python that the images cannot be made for.
     """
     refuse_interpreter(target)
-    try:
-        found = _manifests(plan.dependencies, pyproject, lock, target.without_machine())
-    except KeyError as error:
-        raise DockerCacheError(
-            f"An entry of poetry.lock has no {error}.", fix="Run `poetry lock --regenerate`."
-        ) from error
-    except ValueError as error:
-        problem, _, fix = str(error).partition(". ")
-        raise DockerCacheError(f"{problem}.", fix=fix) from error
+    found = layer_manifests(plan.dependencies, pyproject, lock, target.without_machine())
     ranks = {tag: rank for rank, tag in enumerate(target.tags())}
     layers, missing = [], []
     for layer in plan.dependencies.layers:
@@ -168,7 +159,9 @@ def choose_files(
         missing += [each for each in packages if chosen[id(each)] is None]
         files = (_file(each, file) for each in packages if (file := chosen[id(each)]))
         layers.append(
-            LayerFiles(name=layer.name, files=tuple(files), manifest=_text(found[layer.name]))
+            LayerFiles(
+                name=layer.name, files=tuple(files), manifest=manifest_text(found[layer.name])
+            )
         )
     if missing:
         _refuse_missing(missing, target)
@@ -202,33 +195,6 @@ def layer_key(layer: LayerFiles, target: ImageTarget, *, made_by: str, bytecode:
         facts += [target.libc, target.machine]
     text = json.dumps([layer.manifest.decode(), facts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _manifests(
-    dependencies: Dependencies,
-    pyproject: Mapping[str, Any],
-    lock: Mapping[str, Any],
-    target: Target,
-) -> dict[str, Manifest]:
-    wanted = Wanted(
-        groups=dependencies.groups,
-        extras=dependencies.extras,
-        no_binary=dependencies.no_binary,
-        only_binary=dependencies.only_binary,
-        libc=dependencies.libc,
-        layers=[layer.name for layer in dependencies.layers],
-        machines=dependencies.machines,
-    )
-    if dependencies.images:
-        images = dependencies.images
-        return {**shared_manifests(pyproject, lock, wanted, target, images=images)}
-    return {**manifests(pyproject, lock, wanted, target)}
-
-
-def _text(manifest: Manifest) -> bytes:
-    """Format a manifest as the build's script does."""
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-    return f"{text}\n".encode()
 
 
 def is_wanted(name: str, marker: str, target: ImageTarget) -> bool:

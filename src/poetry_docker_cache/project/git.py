@@ -160,7 +160,7 @@ def is_git_ignored(folder: Path, path: str) -> bool:
     """Return whether the project's own `.gitignore` files exclude a path, which may not exist."""
     if not repository_of(folder):
         return False
-    done = _git(folder, "-c", "core.excludesFile=", "check-ignore", "--quiet", "--", path)
+    done = run_git(folder, "-c", "core.excludesFile=", "check-ignore", "--quiet", "--", path)
     return done is not None and not done.returncode
 
 
@@ -199,7 +199,7 @@ def git_problem(folder: Path) -> str | None:
     """
     if not repository_of(folder):
         return None
-    done = _git(folder, "rev-parse", "--git-dir")
+    done = run_git(folder, "rev-parse", "--git-dir")
     if done is None:
         return "git is not installed"
     if not done.returncode:
@@ -211,14 +211,14 @@ def git_problem(folder: Path) -> str | None:
 
 def _git_files(folder: Path, *options: str) -> list[str] | None:
     """Run `git ls-files`; return None if that fails."""
-    done = _git(folder, "ls-files", "-z", *options)
+    done = run_git(folder, "ls-files", "-z", *options)
     if done is None or done.returncode:
         return None
     names = done.stdout.decode(errors="surrogateescape").split("\0")
     return [name for name in names if name]
 
 
-def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes] | None:
+def run_git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes] | None:
     """Run git in a folder; return None if it is not installed."""
     # In a hook, these variables have paths relative to the root of the work tree.
     env = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}

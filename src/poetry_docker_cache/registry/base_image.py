@@ -69,6 +69,8 @@ class BaseImage:
     platform: str
     digest: str
     """The digest of the platform's manifest."""
+    named_digest: str
+    """The digest that the name refers to: that of an index, if there is one."""
     config: Mapping[str, Any]
     layers: tuple[Descriptor, ...]
 
@@ -92,6 +94,7 @@ def read_base(
             f"The base image {name} does not exist.",
             fix="Set `base-image` in [tool.poetry-docker-cache] to an existing image.",
         )
+    named_digest = manifest.digest
     if manifest.media_type in INDEXES:
         digest = _choose(manifest.data, platform, name)
         manifest = source.manifest(repository, digest)
@@ -120,6 +123,7 @@ def read_base(
         repository=repository,
         platform=platform,
         digest=manifest.digest,
+        named_digest=named_digest,
         config=config,
         layers=layers,
     )

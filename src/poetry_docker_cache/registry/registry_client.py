@@ -6,13 +6,13 @@ import hashlib
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 
 from poetry_docker_cache.docker import image_names
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.registry.media_types import INDEXES, MANIFESTS
+from poetry_docker_cache.registry.media_types import INDEXES, MANIFESTS, OCI_INDEX
 from poetry_docker_cache.registry.registry_errors import (
     RegistryError,
     not_a_registry,
@@ -32,6 +32,7 @@ _LARGEST_MANIFEST = 4 << 20
 _CHUNK = 1 << 20
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _ATTEMPTS = 5
+_MOST_PAGES = 100
 READING, UPLOADING = "reading layers", "uploading layers"
 
 
@@ -110,6 +111,16 @@ class Registry:
     def manifest(self, repository: str, target: str) -> Manifest | None:
         """Return a manifest by its tag or digest; None if the registry does not have it."""
         return self._session.repeat(lambda: self._read_manifest(repository, target))
+
+    def manifest_digest(self, repository: str, target: str) -> str:
+        """Return the digest that a tag refers to, without reading it; empty if it is unknown."""
+        headers = {"Accept": ", ".join(MANIFESTS)}
+        path = f"{repository}/manifests/{target}"
+        response = self._session.send(Request("HEAD", path, repository, headers=headers))
+        read_answer(response)
+        digest = response.headers.get("Docker-Content-Digest", "")
+        is_found = response.status_code == HTTPStatus.OK and _is_digest(digest)
+        return digest if is_found else ""
 
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         """Yield the content of a blob; it is known to be right only at its end.
@@ -222,6 +233,38 @@ class Registry:
         stated = response.headers.get("Docker-Content-Digest")
         if stated and stated.startswith("sha256:") and stated != digest_of(body):
             raise self._damaged(f"{repository}:{target}", "the registry states another digest")
+
+    def referrers(
+        self, repository: str, digest: str, artifact_type: str
+    ) -> list[dict[str, Any]] | None:
+        """Return the descriptors of what refers to a manifest, perhaps also of other types.
+
+        None if the registry does not have the API for it.
+        """
+        path = f"{repository}/referrers/{digest}"
+        query = urlencode({"artifactType": artifact_type})
+        found: list[dict[str, Any]] = []
+        for _ in range(_MOST_PAGES):
+            request = Request("GET", f"{path}?{query}", repository)
+            response = self._session.send(request)
+            if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise self._session.refusal(response, request)
+            body = read_answer(response, _LARGEST_MANIFEST)
+            # A registry without the API has many answers, and a proxy or a web page others.
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+            if response.status_code != HTTPStatus.OK or media_type != OCI_INDEX:
+                return None
+            data = parse_json(body)
+            entries = data.get("manifests") if isinstance(data, dict) else None
+            if not isinstance(entries, list):
+                raise not_a_registry(self.host, response.status_code)
+            found += [entry for entry in entries if isinstance(entry, dict)]
+            # Only the query of the next page, so that it stays on this host.
+            following = urlsplit(response.links.get("next", {}).get("url", "")).query
+            if not following:
+                break
+            query = following
+        return found
 
     def _begin(self, repository: str, digest: str, mount_from: Sequence[str]) -> str | None:
         """Return where to upload a blob; None if it was mounted from another repository."""

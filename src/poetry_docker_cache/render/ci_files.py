@@ -71,6 +71,8 @@ class CiPlan:
     """The options of `poetry docker build` that choose groups and extras."""
     no_engine: bool = False
     """Whether the images are made from wheels, without a container engine."""
+    sign: bool = False
+    """Whether cosign signs the images after the push; on GitHub only."""
     python: str = CI_PYTHON
     version_variables: tuple[str, ...] = ()
     """Environment variables that set the version, if the project takes it from git."""

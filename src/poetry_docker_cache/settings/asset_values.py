@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.settings import values
 from poetry_docker_cache.settings.image_values import reference
+from poetry_docker_cache.settings.value_reader import STRING, accepts, array, either
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.setting_errors import Spot
@@ -39,27 +40,7 @@ _TAKES_COMMAND = "a list: the program and its arguments"
 _TAKES_PATH = "a path relative to the project"
 
 
-def assets(spot: Spot, value: object) -> tuple[Assets, ...]:
-    """Read one table, or a list of tables."""
-    if isinstance(value, Mapping):
-        return (_table(spot, value),)
-    return values.list_of(_table)(spot, value)
-
-
-def _table(spot: Spot, value: object) -> Assets:
-    found = values.fields(spot, value, tuple(_READERS))
-    for name in ("folder", "output", "to"):
-        if name not in found:
-            raise spot.refuse(value, f"`{name}` is missing")
-    # `_READERS` names the fields of the dataclass, so the types fit.
-    read: dict[str, Any] = {
-        name: reader(spot.entry(name, takes=takes), found[name])
-        for name, (reader, takes) in _READERS.items()
-        if name in found
-    }
-    return Assets(**{**read, "output": _output(spot, read["folder"], found["output"])})
-
-
+@accepts(STRING)
 def _place(spot: Spot, value: object) -> str:
     """Read the place in the image, which may be outside the working directory."""
     is_absolute = isinstance(value, str) and value.startswith("/")
@@ -81,20 +62,31 @@ def _output(spot: Spot, folder: str, value: object) -> str:
     return values.nearby_path(here, path)
 
 
-def _command(spot: Spot, value: object) -> tuple[str, ...]:
-    words = values.argv(spot, value)
-    if not words:
-        raise spot.refuse(value, "the command is empty")
-    return words
+_FIELDS = values.table(
+    {
+        "folder": (values.nearby_path, _TAKES_PATH),
+        "output": (values.line, "a path relative to `folder`"),
+        "to": (_place, "a path relative to the project, or an absolute one in the image"),
+        "image": (reference, "an image with a tag or digest"),
+        "install": (values.command, _TAKES_COMMAND),
+        "build": (values.command, _TAKES_COMMAND),
+        "files": (values.set_of(values.nearby_path), "a list of paths relative to the project"),
+        "network": (values.boolean, "`true` or `false`"),
+    },
+    required=("folder", "output", "to"),
+)
 
 
-_READERS = {
-    "folder": (values.nearby_path, _TAKES_PATH),
-    "output": (values.line, "a path relative to `folder`"),
-    "to": (_place, "a path relative to the project, or an absolute one in the image"),
-    "image": (reference, "an image with a tag or digest"),
-    "install": (_command, _TAKES_COMMAND),
-    "build": (_command, _TAKES_COMMAND),
-    "files": (values.set_of(values.nearby_path), "a list of paths relative to the project"),
-    "network": (values.boolean, "`true` or `false`"),
-}
+@accepts(_FIELDS.schema)
+def _table(spot: Spot, value: object) -> Assets:
+    # `_FIELDS` names the fields of the dataclass, so the types fit.
+    read = _FIELDS(spot, value)
+    return Assets(**{**read, "output": _output(spot, read["folder"], read["output"])})
+
+
+@accepts(either(_table.schema, array(_table.schema)))
+def assets(spot: Spot, value: object) -> tuple[Assets, ...]:
+    """Read one table, or a list of tables."""
+    if isinstance(value, Mapping):
+        return (_table(spot, value),)
+    return values.list_of(_table)(spot, value)

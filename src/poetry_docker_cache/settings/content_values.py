@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.settings.image_values import owner, reference
 from poetry_docker_cache.settings.setting_errors import kind
+from poetry_docker_cache.settings.value_reader import (
+    STRING,
+    accepts,
+    either,
+    matching,
+    named,
+)
 from poetry_docker_cache.settings.values import (
+    ENV_NAME,
     entries,
     line,
     project_path,
@@ -87,6 +95,7 @@ class BuildArgument:
     """Absolute, or relative to the working directory."""
 
 
+@accepts(matching(_MODE))
 def mode(spot: Spot, value: object) -> str:
     """Read the octal digits of a mode."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -97,6 +106,7 @@ def mode(spot: Spot, value: object) -> str:
     return content.zfill(4)
 
 
+@accepts(STRING)
 def image_path(spot: Spot, value: object) -> str:
     """Read a path in the image, absolute or relative to the working directory; `.` is that one."""
     content = line(spot, value)
@@ -119,6 +129,7 @@ def _refuse_places(spot: Spot, value: object, path: str) -> None:
             raise spot.refuse(value, why)
 
 
+@accepts(STRING)
 def folder(spot: Spot, value: object) -> str:
     """Read the path of a folder that the user owns. The plan compares it with `workdir`."""
     path = image_path(spot, value)
@@ -128,13 +139,7 @@ def folder(spot: Spot, value: object) -> str:
     return path
 
 
-def directory(spot: Spot, value: object) -> Directory:
-    """Read a folder: its path, or a table of path and mode."""
-    if not isinstance(value, Mapping):
-        return Directory(path=folder(spot, value))
-    return Directory(**table(spot, value, _DIRECTORY, required=("path",)))
-
-
+@accepts(STRING)
 def destination(spot: Spot, value: object) -> str:
     """Read where something is copied to; `/` at the end is kept."""
     path = image_path(spot, value)
@@ -143,6 +148,7 @@ def destination(spot: Spot, value: object) -> str:
     return f"{path}/" if is_folder or path == _WORKDIR else path
 
 
+@accepts(STRING)
 def file(spot: Spot, value: object) -> str:
     """Read the path of a file that the build writes."""
     path = destination(spot, value)
@@ -157,6 +163,7 @@ def file(spot: Spot, value: object) -> str:
     return path
 
 
+@accepts(STRING)
 def path_in_image(spot: Spot, value: object) -> str:
     """Read an absolute path in another image."""
     content = line(spot, value)
@@ -167,11 +174,58 @@ def path_in_image(spot: Spot, value: object) -> str:
     return "/" + posixpath.normpath(content).lstrip("/")
 
 
+@accepts(matching(ENV_NAME))
+def _variable(spot: Spot, value: object) -> str:
+    content = line(spot, value)
+    refuse_variable(spot, content, value)
+    return content
+
+
+@accepts(STRING)
+def _label(spot: Spot, value: object) -> str:
+    content = line(spot, value)
+    refuse_label(spot, content, value)
+    return content
+
+
+_TAKES_PATH = "a path in the image, absolute or relative to `workdir`"
+_TAKES_MODE = 'octal digits in quotes, such as `"0750"`'
+_DIRECTORY = table({"path": (folder, _TAKES_PATH), "mode": (mode, _TAKES_MODE)}, required=("path",))
+_COPIED = {
+    "image": (reference, "an image with a tag or digest"),
+    "from": (path_in_image, "an absolute path in `image`"),
+    "to": (destination, _TAKES_PATH),
+    "owner": (owner, 'a number, `"uid:gid"`, or the name of a user in the base image'),
+    "mode": (mode, _TAKES_MODE),
+}
+_FROM_PROJECT = (project_path, "a path relative to the project, or an absolute one in `image`")
+_COPIED_FROM = {
+    place: table(readers, required=("from", "to"))
+    for place, readers in (("image", _COPIED), ("project", {**_COPIED, "from": _FROM_PROJECT}))
+}
+_BUILD_ARGUMENT = table(
+    {
+        "default": (value_of_variable, "a string"),
+        "env": (_variable, "the name of an environment variable"),
+        "label": (_label, "the name of a label"),
+        "file": (file, "the path of a file in the image, absolute or relative to `workdir`"),
+    }
+)
+
+
+@accepts(either(STRING, _DIRECTORY.schema))
+def directory(spot: Spot, value: object) -> Directory:
+    """Read a folder: its path, or a table of path and mode."""
+    if not isinstance(value, Mapping):
+        return Directory(path=folder(spot, value))
+    return Directory(**_DIRECTORY(spot, value))
+
+
+@accepts(_COPIED_FROM["project"].schema)
 def copied(spot: Spot, value: object) -> Copied:
     """Read a table of what is copied, and where to."""
-    found = entries(spot, value)
-    readers = _COPIED if "image" in found else {**_COPIED, "from": _FROM_PROJECT}
-    read = table(spot, value, readers, required=("from", "to"))
+    place = "image" if "image" in entries(spot, value) else "project"
+    read = _COPIED_FROM[place](spot, value)
     source = read.pop("from")
     if source == ".":
         why = "that is the whole project, which `files` and `workdir` can copy"
@@ -179,6 +233,7 @@ def copied(spot: Spot, value: object) -> Copied:
     return Copied(source=source, **read)
 
 
+@accepts(named(either(STRING, _BUILD_ARGUMENT.schema), ENV_NAME))
 def build_arguments(spot: Spot, value: object) -> tuple[BuildArgument, ...]:
     """Read build arguments, sorted by name."""
     return tuple(
@@ -193,38 +248,7 @@ def _build_argument(spot: Spot, name: str, value: object) -> BuildArgument:
         if not isinstance(value, str):
             raise spot.refuse(value, f"that is {kind(value)}, neither a string nor a table")
         return BuildArgument(name=name, default=value_of_variable(spot, value), env=name)
-    read = table(spot, value, _BUILD_ARGUMENT, required=())
+    read = _BUILD_ARGUMENT(spot, value)
     if not {"env", "label", "file"} & read.keys():
         read["env"] = name
     return BuildArgument(name=name, **read)
-
-
-def _variable(spot: Spot, value: object) -> str:
-    content = line(spot, value)
-    refuse_variable(spot, content, value)
-    return content
-
-
-def _label(spot: Spot, value: object) -> str:
-    content = line(spot, value)
-    refuse_label(spot, content, value)
-    return content
-
-
-_TAKES_PATH = "a path in the image, absolute or relative to `workdir`"
-_TAKES_MODE = 'octal digits in quotes, such as `"0750"`'
-_DIRECTORY = {"path": (folder, _TAKES_PATH), "mode": (mode, _TAKES_MODE)}
-_FROM_PROJECT = (project_path, "a path relative to the project")
-_COPIED = {
-    "image": (reference, "an image with a tag or digest"),
-    "from": (path_in_image, "an absolute path in `image`"),
-    "to": (destination, _TAKES_PATH),
-    "owner": (owner, 'a number, `"uid:gid"`, or the name of a user in the base image'),
-    "mode": (mode, _TAKES_MODE),
-}
-_BUILD_ARGUMENT = {
-    "default": (value_of_variable, "a string"),
-    "env": (_variable, "the name of an environment variable"),
-    "label": (_label, "the name of a label"),
-    "file": (file, "the path of a file in the image, absolute or relative to `workdir`"),
-}

@@ -16,7 +16,18 @@ from poetry_docker_cache.docker.dockerfile_syntax import (
 from poetry_docker_cache.docker.image_names import is_reference, is_repository
 from poetry_docker_cache.docker.platforms import MACHINES
 from poetry_docker_cache.settings.setting_errors import kind
-from poetry_docker_cache.settings.values import argv, entries, fields, line, list_of, table
+from poetry_docker_cache.settings.value_reader import (
+    FALSE,
+    STRING,
+    accepts,
+    array,
+    either,
+    exactly,
+    matching,
+    named,
+    number,
+)
+from poetry_docker_cache.settings.values import argv, command, entries, line, list_of, table
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.setting_errors import Spot
@@ -33,6 +44,7 @@ _INSTEAD_OF_ROOT = (
     " that need root into `instructions.runtime`."
 )
 _PORT = re.compile(r"([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?")
+_LARGEST_SIGNAL = 64
 _LARGEST_PORT = 65535
 # Names that containerd's `platforms` package treats as the same.
 _PLATFORMS = {
@@ -92,6 +104,7 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
+@accepts(either(number(1, _LARGEST_ID), STRING))
 def user(spot: Spot, value: object) -> str:
     """Read a user: a name, or `uid:gid`; a uid alone is also the gid, which would be 0 in Docker.
 
@@ -103,6 +116,7 @@ def user(spot: Spot, value: object) -> str:
     return found
 
 
+@accepts(either(number(0, _LARGEST_ID), STRING))
 def owner(spot: Spot, value: object) -> str:
     """Read the owner of a file: a name, or `uid:gid`; a uid alone is also the gid."""
     content = str(value) if _is_count(value) else line(spot, value)
@@ -119,6 +133,7 @@ def owner(spot: Spot, value: object) -> str:
     return f"{uid}:{gid}"
 
 
+@accepts(either(number(1, _LARGEST_PORT), STRING))
 def port(spot: Spot, value: object) -> str:
     """Read a port for EXPOSE, without `/tcp`."""
     content = str(value) if _is_count(value) else line(spot, value).lower()
@@ -130,6 +145,7 @@ def port(spot: Spot, value: object) -> str:
     return match[1] if match[2] in {None, "tcp"} else content
 
 
+@accepts(exactly(*MACHINES, *_PLATFORMS))
 def platform(spot: Spot, value: object) -> str:
     """Read a platform for `docker build --platform`, and return its usual name."""
     content = line(spot, value)
@@ -142,6 +158,7 @@ def platform(spot: Spot, value: object) -> str:
     raise spot.refuse(value, "there are no Python wheels for that platform", fix=fix)
 
 
+@accepts(either(number(1, _LARGEST_SIGNAL), STRING))
 def stop_signal(spot: Spot, value: object) -> str:
     """Read the number or name of a signal; `term` is completed to `SIGTERM`."""
     content = str(value) if _is_count(value) else line(spot, value).upper()
@@ -153,6 +170,7 @@ def stop_signal(spot: Spot, value: object) -> str:
     return f"SIG{bare}"
 
 
+@accepts(matching(_DURATION))
 def duration(spot: Spot, value: object) -> str:
     """Read a duration in Go's notation."""
     if _is_count(value):
@@ -167,6 +185,7 @@ def duration(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(number(1, _LARGEST_RETRIES))
 def retries(spot: Spot, value: object) -> int:
     """Read the number of failures after which a container is unhealthy."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_RETRIES:
@@ -174,6 +193,7 @@ def retries(spot: Spot, value: object) -> int:
     return int(value)
 
 
+@accepts(command.schema)
 def health_command(spot: Spot, value: object) -> tuple[str, ...]:
     """Read the command of a health check: exec form, without the first word that Compose has."""
     words = argv(spot, value)
@@ -188,16 +208,20 @@ def health_command(spot: Spot, value: object) -> tuple[str, ...]:
 
 
 _TAKES_DURATION = 'a duration such as "30s" or "1m30s"'
-_HEALTHCHECK = {
-    "command": (health_command, "a list: the program and its arguments"),
-    "interval": (duration, _TAKES_DURATION),
-    "timeout": (duration, _TAKES_DURATION),
-    "start-period": (duration, _TAKES_DURATION),
-    "start-interval": (duration, _TAKES_DURATION),
-    "retries": (retries, "a number, 1 or more, without quotes"),
-}
+_HEALTHCHECK = table(
+    {
+        "command": (health_command, "a list: the program and its arguments"),
+        "interval": (duration, _TAKES_DURATION),
+        "timeout": (duration, _TAKES_DURATION),
+        "start-period": (duration, _TAKES_DURATION),
+        "start-interval": (duration, _TAKES_DURATION),
+        "retries": (retries, "a number, 1 or more, without quotes"),
+    },
+    required=("command",),
+)
 
 
+@accepts(either(FALSE, health_command.schema, _HEALTHCHECK.schema))
 def healthcheck(spot: Spot, value: object) -> Healthcheck | Literal[False]:
     """Read a health check; `false` disables that of the base image."""
     if isinstance(value, bool):
@@ -206,16 +230,10 @@ def healthcheck(spot: Spot, value: object) -> Healthcheck | Literal[False]:
         return False
     if isinstance(value, str | list | tuple):
         return Healthcheck(command=health_command(spot, value))
-    return Healthcheck(**table(spot, value, _HEALTHCHECK, required=("command",)))
+    return Healthcheck(**_HEALTHCHECK(spot, value))
 
 
-def instructions(spot: Spot, value: object) -> Instructions:
-    """Read raw Dockerfile lines for the two kinds of stages."""
-    found = fields(spot, value, ("build", "runtime"))
-    read = {name: dockerfile_lines(spot.entry(name), found[name]) for name in found}
-    return Instructions(**read)
-
-
+@accepts(array(STRING))
 def dockerfile_lines(spot: Spot, value: object) -> tuple[str, ...]:
     """Read Dockerfile lines that do not change the meaning of the lines after them.
 
@@ -263,9 +281,20 @@ def _refuse_other_user(spot: Spot, users: Mapping[int, str]) -> None:
         raise spot.item(index).refuse(content, why)
 
 
+_LINES = (dockerfile_lines, "a list of Dockerfile lines")
+_INSTRUCTIONS = table({"build": _LINES, "runtime": _LINES})
+
+
+@accepts(_INSTRUCTIONS.schema)
+def instructions(spot: Spot, value: object) -> Instructions:
+    """Read raw Dockerfile lines for the two kinds of stages."""
+    return Instructions(**_INSTRUCTIONS(spot, value))
+
+
 _IMAGE_NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
+@accepts(STRING)
 def repository(spot: Spot, value: object) -> str:
     """Read the repository name of the image."""
     content = line(spot, value)
@@ -281,6 +310,7 @@ def repository(spot: Spot, value: object) -> str:
     raise spot.refuse(value, why)
 
 
+@accepts(STRING)
 def reference(spot: Spot, value: object) -> str:
     """Read an image reference."""
     content = line(spot, value)
@@ -289,6 +319,7 @@ def reference(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(STRING)
 def base_image(spot: Spot, value: object) -> str:
     """Read an image reference in which `{python}` stands for the version."""
     content = line(spot, value)
@@ -300,6 +331,7 @@ def base_image(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(either(FALSE, STRING))
 def syntax(spot: Spot, value: object) -> str | Literal[False]:
     """Read the frontend: an image, "auto", or `false` for no `# syntax` line."""
     if value is False:
@@ -309,6 +341,8 @@ def syntax(spot: Spot, value: object) -> str | Literal[False]:
     return reference(spot, value)
 
 
+# The schema of the whole table says what is in each of them.
+@accepts(named({"type": "object"}, _IMAGE_NAME))
 def image_names(spot: Spot, value: object) -> tuple[str, ...]:
     """Read the names of several images, sorted; `settings.image_tables` reads their tables."""
     found = entries(spot, value)

@@ -10,9 +10,21 @@ from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
 
-from poetry_docker_cache.caches.backends import BadCache
+from poetry_docker_cache.caches.backends import BACKENDS, BadCache
 from poetry_docker_cache.caches.spec import Cache, parse
 from poetry_docker_cache.settings.setting_errors import TABLE, SettingsError, kind
+from poetry_docker_cache.settings.value_reader import (
+    BOOLEAN,
+    STRING,
+    Schema,
+    accepts,
+    array,
+    either,
+    exactly,
+    fixed,
+    matching,
+    number,
+)
 from poetry_docker_cache.settings.values import line, list_of, set_of
 
 if TYPE_CHECKING:
@@ -32,6 +44,7 @@ _KNOWN_HOST = re.compile(
 _LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.so[A-Za-z0-9_.+-]*")
 
 
+@accepts(STRING)
 def name(spot: Spot, value: object) -> str:
     """Read the name of a group or extra, normalised as in Poetry; `dev,tests` is one name."""
     content = line(spot, value)
@@ -40,6 +53,7 @@ def name(spot: Spot, value: object) -> str:
     return canonicalize_name(content)
 
 
+@accepts(either(array(STRING), exactly("all")))
 def names_or_all(spot: Spot, value: object) -> tuple[str, ...] | Literal["all"]:
     """Read names of groups or extras, or "all"."""
     return "all" if isinstance(value, str) and value == "all" else set_of(name)(spot, value)
@@ -52,6 +66,7 @@ def _quoted(spot: Spot, value: object, otherwise: str) -> str:
     return line(spot, value)
 
 
+@accepts(matching(_PYTHON))
 def python_version(spot: Spot, value: object) -> str:
     """Read a Python version as in image tags."""
     content = _quoted(spot, value, "3.10 would become 3.1")
@@ -63,6 +78,7 @@ def python_version(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(matching(_POETRY))
 def poetry_version(spot: Spot, value: object) -> str:
     """Read the version of a final release of Poetry."""
     content = _quoted(spot, value, "2.10 would become 2.1")
@@ -74,6 +90,7 @@ def poetry_version(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(matching(_LIBRARY))
 def shared_library(spot: Spot, value: object) -> str:
     """Read the file name of a shared library."""
     content = line(spot, value)
@@ -82,6 +99,7 @@ def shared_library(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(STRING)
 def known_host(spot: Spot, value: object) -> str:
     """Read a line of known_hosts."""
     content = line(spot, value).strip()
@@ -90,6 +108,7 @@ def known_host(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(either(number(1, MOST_LAYERS), exactly("auto")))
 def layers(spot: Spot, value: object) -> int | Literal["auto"]:
     """Read the number of dependency layers, or "auto"."""
     if isinstance(value, str) and value == "auto":
@@ -103,6 +122,7 @@ def layers(spot: Spot, value: object) -> int | Literal["auto"]:
     return int(value)
 
 
+@accepts(array(STRING))
 def own_layers(spot: Spot, value: object) -> tuple[str, ...]:
     """Read the names of the packages that get a layer each, sorted."""
     names = tuple(sorted(set(list_of(name)(spot, value))))
@@ -111,6 +131,7 @@ def own_layers(spot: Spot, value: object) -> tuple[str, ...]:
     return names
 
 
+@accepts(STRING)
 def download_cache(spot: Spot, value: object) -> str:
     """Read the path of a folder on this machine, without a `/` at its end."""
     content = line(spot, value)
@@ -136,6 +157,20 @@ def within(path: str) -> str | None:
     return None if inside == ".." or inside.startswith("../") else inside
 
 
+def _backend_schema(kind: str) -> Schema:
+    """Return the schema of the table of a cache backend."""
+    backend = BACKENDS[kind]
+    value = either(STRING, BOOLEAN, {"type": "integer"})
+    options: dict[str, Schema] = {"type": exactly(kind)}
+    for option, described in backend.options.items():
+        options[option] = {"description": described.takes, **value}
+        table, dot, key = option.partition(".")
+        if dot:  # the same without quotes
+            options[table] = fixed({key: options[option]})
+    return fixed(options, required=("type",))
+
+
+@accepts(either(STRING, *map(_backend_schema, BACKENDS)))
 def cache(spot: Spot, value: object) -> Cache:
     """Read an image, a folder (relative to the project), or a backend with its options."""
     if not isinstance(value, str | Mapping):

@@ -1,7 +1,7 @@
 """The definition of one setting: `setting` declares it, `Key` describes it.
 
 Each setting is a field of `settings.table.Settings`, which holds its name, type and default. The
-parser, the errors and the README's table are made from these fields.
+parser, the errors, the page of settings and the JSON schema are made from these fields.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from poetry_docker_cache.settings.setting_errors import Spot, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from poetry_docker_cache.settings.value_reader import Reader
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class Key:
     takes: str
     meaning: str
     example: str
-    read: Callable[[Spot, object], object]
+    read: Reader[object]
     default: object
     default_text: str
     """The default in words, or as TOML."""
@@ -44,7 +44,7 @@ class Key:
 def setting(  # noqa: PLR0913  # all that defines a setting
     *,
     default: T,
-    read: Callable[[Spot, object], T],
+    read: Reader[T],
     takes: str,
     meaning: str,
     example: str,

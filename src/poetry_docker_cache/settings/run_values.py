@@ -5,23 +5,22 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from poetry_docker_cache.settings.value_reader import STRING, accepts, array, either, matching
 from poetry_docker_cache.settings.values import (
-    argv,
     boolean,
+    command,
     env,
-    fields,
     line,
     list_of,
     project_path,
     set_of,
     system_package,
+    table,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from poetry_docker_cache.settings.setting_errors import Spot
 
 _SECRET = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -52,13 +51,7 @@ class RunSetting:
     """The images that have this step, joined with dots; empty if all have it."""
 
 
-def _command(spot: Spot, value: object) -> tuple[str, ...]:
-    words = argv(spot, value)
-    if not words:
-        raise spot.refuse(value, "the command is empty")
-    return words
-
-
+@accepts(STRING)
 def _output(spot: Spot, value: object) -> str:
     content = line(spot, value)
     path = posixpath.normpath(content)
@@ -84,6 +77,7 @@ def _output(spot: Spot, value: object) -> str:
     return f"{path}/" if content.endswith(("/", "/.")) else path
 
 
+@accepts(array(STRING, least=1))
 def _outputs(spot: Spot, value: object) -> tuple[str, ...]:
     found = set_of(_output)(spot, value)
     if not found:
@@ -91,6 +85,7 @@ def _outputs(spot: Spot, value: object) -> tuple[str, ...]:
     return found
 
 
+@accepts(matching(_SECRET))
 def _secret(spot: Spot, value: object) -> str:
     content = line(spot, value)
     if not _SECRET.fullmatch(content):
@@ -99,37 +94,34 @@ def _secret(spot: Spot, value: object) -> str:
     return content
 
 
-_FIELDS: Mapping[str, tuple[Callable[[Spot, object], object], str]] = {
-    "command": (_command, "a list: the program and its arguments"),
-    "output": (_outputs, "a list of paths, absolute or relative to `workdir`"),
-    "env": (env, "a table of strings"),
-    "packages": (set_of(system_package), "a list of Debian or Alpine packages"),
-    "network": (boolean, "`true` or `false`"),
-    "secrets": (set_of(_secret), 'a list of ids such as `"API_TOKEN"`, without their values'),
-    "dependencies": (
-        set_of(project_path),
-        "a list of paths relative to the project; `[]` for no file",
-    ),
-}
+_FIELDS = table(
+    {
+        "command": (command, "a list: the program and its arguments"),
+        "output": (_outputs, "a list of paths, absolute or relative to `workdir`"),
+        "env": (env, "a table of strings"),
+        "packages": (set_of(system_package), "a list of Debian or Alpine packages"),
+        "network": (boolean, "`true` or `false`"),
+        "secrets": (set_of(_secret), 'a list of ids such as `"API_TOKEN"`, without their values'),
+        "dependencies": (
+            set_of(project_path),
+            "a list of paths relative to the project; `[]` for no file",
+        ),
+    },
+    required=("command", "output"),
+)
 
 
+@accepts(_FIELDS.schema)
 def _step(spot: Spot, value: object) -> RunSetting:
-    found = fields(spot, value, tuple(_FIELDS))
-    for name in ("command", "output"):
-        if name not in found:
-            raise spot.refuse(value, f"`{name}` is missing")
     # `_FIELDS` names the fields of the dataclass, so the types fit.
-    read: dict[str, Any] = {
-        name: reader(spot.entry(name, takes=takes), found[name])
-        for name, (reader, takes) in _FIELDS.items()
-        if name in found
-    }
+    read = _FIELDS(spot, value)
     env_names = {name for name, _ in read.get("env", ())}
     if both := sorted(env_names.intersection(read.get("secrets", ()))):
         raise spot.refuse(value, f"{both[0]} is in both `env` and `secrets`")
     return RunSetting(**read)
 
 
+@accepts(either(array(_step.schema), _step.schema))
 def run_steps(spot: Spot, value: object) -> tuple[RunSetting, ...]:
     """Read build steps: a list of tables, or the table of a single step."""
     if isinstance(value, list | tuple) or not hasattr(value, "keys"):

@@ -157,6 +157,11 @@ class Settings:
         " as with `--no-engine`",
         example="engine = false",
     )
+    sbom: bool = _switch(
+        default=True,
+        meaning="whether `build --push` attaches [what the image holds](docs/sbom.md) (SBOM) to it",
+        example="sbom = false",
+    )
     build_on_host: bool = _switch(
         default=False,
         meaning="whether `--no-engine` builds packages without a wheel on this machine, with your"

@@ -1,7 +1,7 @@
 """Readers of values that all kinds of settings share.
 
-Each function takes the place of a value and the value as TOML has it, returns plain Python values
-(tuples instead of lists), and raises `SettingsError`.
+Each takes the place of a value and the value as TOML has it, returns plain Python values (tuples
+instead of lists), and raises `SettingsError`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,29 @@ import posixpath
 import re
 import shlex
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from poetry_docker_cache.docker.ignore_patterns import is_line
 from poetry_docker_cache.settings.setting_errors import kind, unknown_key
+from poetry_docker_cache.settings.value_reader import (
+    BOOLEAN,
+    STRING,
+    Reader,
+    accepts,
+    array,
+    fixed,
+    matching,
+    named,
+)
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.setting_errors import Spot
 
 T = TypeVar("T")
 
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Both lead to the virtual environment in the image.
 _ENV_OF_THE_IMAGE = ("PATH", "VIRTUAL_ENV")
 _WORKDIR = re.compile(r"(/[A-Za-z0-9._@+-]+)+/?")
@@ -48,6 +58,7 @@ _ALPINE_PACKAGE = re.compile(
 _SHELL_SYNTAX = re.compile(r"[$&|;<>`*]")
 
 
+@accepts(STRING)
 def text(spot: Spot, value: object) -> str:
     """Read a string without NUL characters and lone surrogates, which a container cannot have."""
     if not isinstance(value, str):
@@ -59,6 +70,7 @@ def text(spot: Spot, value: object) -> str:
     return str(value)
 
 
+@accepts(STRING)
 def line(spot: Spot, value: object) -> str:
     """Read a single line without control characters other than tabs."""
     content = text(spot, value)
@@ -67,6 +79,7 @@ def line(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(STRING)
 def value_of_variable(spot: Spot, value: object) -> str:
     """Read a string for ENV or LABEL, which cannot contain a newline in a Dockerfile."""
     if isinstance(value, bool):
@@ -77,6 +90,7 @@ def value_of_variable(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(BOOLEAN)
 def boolean(spot: Spot, value: object) -> bool:
     """Read a boolean."""
     if not isinstance(value, bool):
@@ -84,9 +98,10 @@ def boolean(spot: Spot, value: object) -> bool:
     return value
 
 
-def list_of(read: Callable[[Spot, object], T]) -> Callable[[Spot, object], tuple[T, ...]]:
+def list_of(read: Reader[T]) -> Reader[tuple[T, ...]]:
     """Make a reader of lists from a reader of one item."""
 
+    @accepts(array(read.schema))
     def read_list(spot: Spot, value: object) -> tuple[T, ...]:
         if isinstance(value, str):
             as_list = json.dumps([value], ensure_ascii=False)
@@ -99,10 +114,12 @@ def list_of(read: Callable[[Spot, object], T]) -> Callable[[Spot, object], tuple
     return read_list
 
 
-def set_of(read: Callable[[Spot, object], T]) -> Callable[[Spot, object], tuple[T, ...]]:
+def set_of(read: Reader[T]) -> Reader[tuple[T, ...]]:
     """Make a reader of lists that drops repeated items."""
     read_list = list_of(read)
-    return lambda spot, value: tuple(dict.fromkeys(read_list(spot, value)))
+    return Reader(
+        lambda spot, value: tuple(dict.fromkeys(read_list(spot, value))), read_list.schema
+    )
 
 
 def entries(spot: Spot, value: object) -> dict[str, object]:
@@ -112,37 +129,36 @@ def entries(spot: Spot, value: object) -> dict[str, object]:
     return {str(name): item for name, item in value.items()}
 
 
-def fields(spot: Spot, value: object, known: tuple[str, ...]) -> dict[str, object]:
-    """Read a table with known keys."""
-    found = entries(spot, value)
-    for name in found:
-        if name not in known:
-            raise unknown_key(name, known, inside=spot.path)
-    return found
-
-
 def table(
-    spot: Spot,
-    value: object,
-    readers: Mapping[str, tuple[Callable[[Spot, object], object], str]],
-    *,
-    required: tuple[str, ...],
-) -> dict[str, Any]:
-    """Read a table by the reader of each key, which comes with what it takes.
+    readers: Mapping[str, tuple[Reader[object], str]], *, required: tuple[str, ...] = ()
+) -> Reader[dict[str, Any]]:
+    """Make a reader of tables from the reader of each key, which comes with what it takes.
 
-    The result has the names of a dataclass's fields.
+    Its result has the names of a dataclass's fields.
     """
-    found = fields(spot, value, tuple(readers))
-    for name in required:
-        if name not in found:
-            raise spot.refuse(value, f"`{name}` is missing")
-    return {
-        name.replace("-", "_"): reader(spot.entry(name, takes=takes), found[name])
-        for name, (reader, takes) in readers.items()
-        if name in found
+    properties = {
+        name: {"description": takes, **reader.schema} for name, (reader, takes) in readers.items()
     }
 
+    @accepts(fixed(properties, required))
+    def read_table(spot: Spot, value: object) -> dict[str, Any]:
+        found = entries(spot, value)
+        for name in found:
+            if name not in readers:
+                raise unknown_key(name, tuple(readers), inside=spot.path)
+        for name in required:
+            if name not in found:
+                raise spot.refuse(value, f"`{name}` is missing")
+        return {
+            name.replace("-", "_"): reader(spot.entry(name, takes=takes), found[name])
+            for name, (reader, takes) in readers.items()
+            if name in found
+        }
 
+    return read_table
+
+
+@accepts(array(STRING))
 def argv(spot: Spot, value: object) -> tuple[str, ...]:
     """Read a command as a list of words (exec form); an empty list clears the command."""
     if isinstance(value, str):
@@ -155,6 +171,15 @@ def argv(spot: Spot, value: object) -> tuple[str, ...]:
     return words_read
 
 
+@accepts({**argv.schema, "minItems": 1})
+def command(spot: Spot, value: object) -> tuple[str, ...]:
+    """Read a command that has at least the program."""
+    words = argv(spot, value)
+    if not words:
+        raise spot.refuse(value, "the command is empty")
+    return words
+
+
 def _split(command: str) -> list[str]:
     if _SHELL_SYNTAX.search(command):
         return ["sh", "-c", command]
@@ -164,6 +189,7 @@ def _split(command: str) -> list[str]:
         return ["sh", "-c", command]
 
 
+@accepts(STRING)
 def system_package(spot: Spot, value: object) -> str:
     """Read a package's name as `apt-get install` or `apk add` takes it."""
     content = line(spot, value)
@@ -174,6 +200,7 @@ def system_package(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(STRING)
 def project_path(spot: Spot, value: object) -> str:
     """Read a path inside the project, without a leading `./` and a trailing `/`."""
     path = project_pattern(spot, value)
@@ -182,6 +209,7 @@ def project_path(spot: Spot, value: object) -> str:
     return path
 
 
+@accepts(STRING)
 def nearby_path(spot: Spot, value: object) -> str:
     """Read a path inside the project or, with `..` at its start, beside it."""
     above = re.match(r"(\.\./)+", value) if isinstance(value, str) else None
@@ -190,6 +218,7 @@ def nearby_path(spot: Spot, value: object) -> str:
     return above[0] + project_path(spot, str(value)[above.end() :])
 
 
+@accepts(STRING)
 def project_pattern(spot: Spot, value: object) -> str:
     """Read a path inside the project that may have the wildcards of Python's `glob`."""
     content = line(spot, value)
@@ -211,6 +240,7 @@ def project_pattern(spot: Spot, value: object) -> str:
     return str(PurePosixPath(content))
 
 
+@accepts(matching(_WORKDIR))
 def workdir(spot: Spot, value: object) -> str:
     """Read the absolute path of a folder in the image."""
     content = line(spot, value)
@@ -223,6 +253,7 @@ def workdir(spot: Spot, value: object) -> str:
     return str(path)
 
 
+@accepts(named(STRING, ENV_NAME))
 def env(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
     """Read environment variables, sorted by name."""
     variables = {}
@@ -235,7 +266,7 @@ def env(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
 
 def refuse_variable(spot: Spot, name: str, value: object) -> None:
     """Raise `SettingsError` for a name that an environment variable of the image cannot have."""
-    if not _ENV_NAME.fullmatch(name):
+    if not ENV_NAME.fullmatch(name):
         raise spot.refuse(value, "the name must be letters, digits and underscores")
     if name in _ENV_OF_THE_IMAGE:
         raise spot.refuse(
@@ -245,6 +276,7 @@ def refuse_variable(spot: Spot, name: str, value: object) -> None:
         )
 
 
+@accepts(named(STRING))
 def labels(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
     """Read labels, sorted by name."""
     found = {}
@@ -265,6 +297,7 @@ def refuse_label(spot: Spot, name: str, value: object) -> None:
         raise spot.refuse(value, "the name is empty, or contains a space or one of =\"'\\$")
 
 
+@accepts(STRING)
 def ignore_line(spot: Spot, value: object) -> str:
     """Read a line of an ignore file."""
     content = line(spot, value)
@@ -274,6 +307,7 @@ def ignore_line(spot: Spot, value: object) -> str:
     return content
 
 
+@accepts(STRING)
 def template(spot: Spot, value: object) -> str:
     """Read the path of the project's own template, without a leading `./`.
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from poetry_docker_cache.settings.value_reader import Reader
 from poetry_docker_cache.settings.values import (
     argv,
     boolean,
     env,
-    fields,
     project_path,
     set_of,
+    table,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from poetry_docker_cache.settings.setting_errors import Spot
-
 _NAMES = "a list of names"
-_READERS: dict[str, tuple[Callable[[Spot, object], object], str]] = {
+_READERS: dict[str, tuple[Reader[object], str]] = {
     "command": (argv, "a list: the program and its arguments"),
     "env": (env, "a table of strings"),
 }
-_OF_TESTS: dict[str, tuple[Callable[[Spot, object], object], str]] = {
+_OF_TESTS: dict[str, tuple[Reader[object], str]] = {
     "files": (set_of(project_path), "a list of paths relative to the project"),
     "network": (boolean, "`true` or `false`"),
 }
@@ -43,21 +38,9 @@ class VariantSettings:
     network: bool = False
 
 
-def reader(
-    names: Callable[[Spot, object], tuple[str, ...]], *, tests: bool
-) -> Callable[[Spot, object], VariantSettings]:
+def reader(names: Reader[tuple[str, ...]], *, tests: bool) -> Reader[VariantSettings]:
     """Make a reader of the table for development or tests; `names` reads groups and extras."""
     readers = {"groups": (names, _NAMES), "extras": (names, _NAMES), **_READERS}
-    if tests:
-        readers |= _OF_TESTS
-
-    def read(spot: Spot, value: object) -> VariantSettings:
-        found = fields(spot, value, tuple(readers))
-        # `readers` names the fields of the dataclass, so the types fit.
-        values = {
-            name: readers[name][0](spot.entry(name, takes=readers[name][1]), each)
-            for name, each in found.items()
-        }
-        return VariantSettings(**values)  # type: ignore[arg-type]
-
-    return read
+    read = table(readers | _OF_TESTS if tests else readers)
+    # `readers` names the fields of the dataclass, so the types fit.
+    return Reader(lambda spot, value: VariantSettings(**read(spot, value)), read.schema)

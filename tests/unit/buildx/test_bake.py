@@ -77,6 +77,7 @@ def test_options_are_in_order() -> None:
         "platforms": ["linux/amd64, linux/arm64", "linux/386"],
         "target": "check",
         "build_arguments": {"VERSION": "1+${x}"},
+        "labels": {"b": "${x}", "a": "{}"},
         "cache_from": ["h.io/c", "type=local,src=/c"],
         "cache_to": ["type=local,dest=/d,mode=max"],
         "builder": "big",
@@ -97,6 +98,7 @@ def test_options_are_in_order() -> None:
     assert found["platforms"] == ["linux/amd64", "linux/arm64", "linux/386"]
     assert found["target"] == "check"
     assert found["args"] == {"VERSION": "1+$${x}"}
+    assert found["labels"] == {"b": "$${x}", "a": "{}"}
     assert found["cache-from"] == ["h.io/c", "type=local,src=/c"]
     assert found["cache-to"] == ["type=local,dest=/d,mode=max"]
     assert found["no-cache-filter"] == ["base", "check"]

@@ -52,6 +52,7 @@ def test_options_are_in_order() -> None:
         push=True,
         platforms=["linux/amd64,linux/arm64", "linux/386"],
         target="runtime",
+        labels={"b": "1", "a": '{"c": 2}'},
         cache_from=["type=registry,ref=r/c"],
         cache_to=["type=registry,ref=r/c,mode=max"],
         builder="big",
@@ -62,7 +63,8 @@ def test_options_are_in_order() -> None:
         arguments=["--network=host", "--label", "a=b c", "--"],
     ) == (
         f"{PREFIX} --builder big --tag a:1 --tag b:2 --platform linux/amd64,linux/arm64"
-        " --platform linux/386 --target runtime --cache-from type=registry,ref=r/c"
+        " --platform linux/386 --target runtime --label b=1 --label 'a={\"c\": 2}'"
+        " --cache-from type=registry,ref=r/c"
         " --cache-to type=registry,ref=r/c,mode=max --output type=image,push=true,store=false"
         " --no-cache --pull --no-cache-filter base --no-cache-filter check --progress plain"
         " --network=host --label 'a=b c' -- /src"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -27,6 +28,15 @@ IMAGE = ImageContents(
 def test_label_keeps_everything() -> None:
     """Also a layer without packages, and versions with special characters."""
     assert decode({CONTENTS: encode(IMAGE)}) == IMAGE
+
+
+def test_same_layers_of_several_platforms_are_written_once() -> None:
+    """A label is an argument of `docker buildx build`, and the length of one is limited."""
+    layers = {**IMAGE.layers, "linux/arm64": IMAGE.layers["linux/amd64"], "linux/386": (LAYER,)}
+    several = replace(IMAGE, layers=layers)
+    text = encode(several)
+    assert decode({CONTENTS: text}) == several
+    assert text.count("empty") == 1
 
 
 @pytest.mark.parametrize("value", ["", "[]", "{}", "{", json.dumps({"form": 2}), "null"])

@@ -1,0 +1,75 @@
+"""Implements `poetry docker sbom`."""
+
+from __future__ import annotations
+
+import platform as machine
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.commands.image_sbom import sbom_of
+from poetry_docker_cache.commands.output_files import output_path
+from poetry_docker_cache.commands.planned_image import plan_images
+from poetry_docker_cache.docker.platforms import MACHINES, host_platform, refuse_unknown
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.system.full_disks import suggest_space
+from poetry_docker_cache.system.outward_links import refuse_outward_links
+
+if TYPE_CHECKING:
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.project.selection import SelectionOptions
+
+
+def print_sbom(  # noqa: PLR0913  # the options of the command
+    poetry: Poetry,
+    console: Console,
+    *,
+    image: str | None,
+    selection: SelectionOptions,
+    platform: str | None,
+    output: str | None,
+) -> None:
+    """Print the document to stdout, and nothing else, or write it. Raises DockerCacheError."""
+    planned = plan_images(poetry, (image,) if image else (), selection)
+    if len(planned) > 1:
+        names = [each.image for each in planned]
+        raise DockerCacheError(
+            f"The project has several images: {', '.join(names)}.",
+            fix=f"Name one of them: `poetry docker sbom {names[0]}`.",
+        )
+    document = sbom_of(planned[0], _platform(platform, planned[0]))
+    if output in (None, "-"):
+        console.raw(document.decode())
+        return
+    path = output_path(output, Path(output or ""))
+    refuse_outward_links([path], planned[0].folder)
+    try:
+        path.write_bytes(document)
+    except OSError as error:
+        raise DockerCacheError(
+            f"{path} cannot be written: {error.strerror}.",
+            fix=suggest_space(error, "Choose a file in an existing folder that you can write to."),
+        ) from error
+    console.note(f"Wrote {path}.")
+
+
+def _platform(given: str | None, image: PlannedImage) -> str:
+    """Return the platform: the given one, else this machine's, or the first one of the settings.
+
+    Raises DockerCacheError for a platform without wheels.
+    """
+    own = host_platform(machine.machine())
+    platforms = image.settings.platforms
+    if given is None:
+        found = own if own and own in (platforms or (own,)) else next(iter(platforms), None)
+    else:
+        refuse_unknown([given])
+        found = given if given.startswith("linux/") else f"linux/{given}"
+    if found not in MACHINES:
+        raise DockerCacheError(
+            f"Locked packages cannot be chosen for {given or machine.machine()}.",
+            fix=f"Use --platform with one of {', '.join(MACHINES)}.",
+        )
+    return found
