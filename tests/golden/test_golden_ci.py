@@ -23,6 +23,7 @@ PROJECTS = {
     "every_setting": (),  # the project's own registry
     "git_version": (),
     "images": (),  # several
+    "assets": (),  # a secret
     "no_engine_git_version": (NO_ENGINE,),
     "no_engine_images": (NO_ENGINE,),
     "signed_pep621_src": ("--sign",),

@@ -162,6 +162,9 @@ def test_base_image_without_shell(
         "shell": False,
         "compile": True,
         "files": ["README.md"],
+        "run": [
+            {"command": ["python", "-c", "open('made/a', 'w').close()"], "output": ["made"]},
+        ],
     }
     said = failed_build(shop.on(**settings))
     assert f"acme-term needs {LIBRARY}, which is not in the image." in said
@@ -175,7 +178,7 @@ def test_base_image_without_shell(
     assert found["user"] == [10001, 10001]
     assert found["home"] == ["/home/app", 10001, [], True]
     assert (found["writable"], found["owners"]) == ([], [0])
-    assert (found["files"], found["leftovers"]) == (["README.md"], [])
+    assert (found["files"], found["leftovers"]) == (["README.md", "made", "made/a"], [])
     compiled = "import json, os; print(os.path.exists(json.__cached__))"
     assert engine.run(image, "python", "-c", compiled) == "True\n"
     for program in ("/bin/sh", "/bin/bash", "pip"):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import AcmeIndex, Project, make_shop
 from builds import build, failed_build, inspect_image, names, without_cache
+from containers import run_container, wait_for_answer
+from engines import PATIENCE
 from harmless import edit_harmlessly
 from wheels import make_wheel
 
@@ -141,6 +143,28 @@ base64 ext.so
 """
 
 
+WAITING = """\
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+print("process 1 is", open("/proc/1/comm").read(), flush=True)
+time.sleep(60)
+"""
+
+
+def _assert_init_passes_signals(engine: DockerEngine, image: str) -> None:
+    """Stop a container: the program gets the signal, and its exit status is the container's."""
+
+    def ready() -> str:
+        logs = engine.docker("logs", container).stdout
+        return logs * logs.startswith("process 1 is tini\n")
+
+    with run_container(engine, image, "python", "-c", WAITING) as container:
+        wait_for_answer(engine, container, ready)
+        engine.docker("stop", "--time", f"{PATIENCE:.0f}", container)
+        state = engine.docker("inspect", "--format", "{{.State.ExitCode}}", container).stdout
+    assert state == "7\n"
+
+
 def test_missing_shared_library(
     engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
 ) -> None:
@@ -159,7 +183,7 @@ def test_missing_shared_library(
     assert "acme-pq needs libpq.so.5" in log
     assert 'runtime-packages = ["libpq5"]' in log
 
-    project.configure(runtime_packages=["libpq5"], build_packages=["libpq-dev"])
+    project.configure(runtime_packages=["libpq5"], build_packages=["libpq-dev"], init=True)
     steps = build(project)
     assert "check" in steps.ran
     assert "dependencies" in steps.cached
@@ -169,6 +193,7 @@ def test_missing_shared_library(
     assert found["distributions"] == [["acme-pq", "1.0"]]
     headers = engine.run("acme/pq:2.0", "sh", "-c", "ls /usr/include/postgresql 2>&1 || true")
     assert "No such file" in headers
+    _assert_init_passes_signals(engine, "acme/pq:2.0")
     edit_harmlessly(project, sources=["main.py"])
     steps = build(project, "--", "--output=type=cacheonly")
     assert (steps.installed, steps.rebuilt) == ((), frozenset())

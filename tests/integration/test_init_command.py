@@ -44,6 +44,7 @@ def shop(tmp_path: Path) -> Path:
 
 def test_json_has_settings_left_over_lines_and_differences(shop: Path) -> None:
     """Nothing is written."""
+    (shop / "Procfile").write_text("web: gunicorn shop.wsgi\nworker: celery -A shop worker\n")
     before = snapshot(shop)
     done = poetry(shop, *INIT, "--dry-run", "--json")
     found = json.loads(done.out)
@@ -55,6 +56,7 @@ def test_json_has_settings_left_over_lines_and_differences(shop: Path) -> None:
     assert (left["line"], left["instruction"]) == (5, "RUN pip install celery")
     assert "poetry add celery" in left["advice"]
     assert any("instead of root" in text for text in found["differences"])
+    assert any("process worker of the Procfile" in text for text in found["differences"])
 
 
 def test_report_shows_diff_costs_and_commands(shop: Path) -> None:

@@ -53,9 +53,12 @@ import acme_words
 
 def main() -> None:
     names = sorted(found.metadata["Name"] for found in importlib.metadata.distributions())
-    found = {"names": names, "word": acme_words.BITS}
+    found = {"names": names, "word": acme_words.BITS, "made": open("made/bits").read()}
     print(json.dumps({**found, "multiarch": sysconfig.get_config_var("MULTIARCH")}))
 """
+
+STEP = "import acme_words; open('made/bits', 'w').write(str(acme_words.BITS))"
+"""A build step: it runs on each platform."""
 
 
 def wheel_for(index: AcmeIndex, name: str, machine: str, **more: Any) -> Path:  # noqa: ANN401  # as make_wheel's
@@ -101,6 +104,7 @@ def shop(
         image=f"{registry}/both/shop",
         layers=2,
         instructions={"build": [f"SHELL {json.dumps(SHELL)}"]},
+        run=[{"command": ["python", "-c", STEP], "output": ["made"]}],
     )
     return project
 
@@ -152,11 +156,13 @@ def test_both_platforms_run(
     assert run_image(engine, image, BOTH[0]) == {
         "names": sorted([*common, "acme-sixty-four"]),
         "word": 64,
+        "made": "64",
         "multiarch": "x86_64-linux-gnu",
     }
     assert run_image(engine, image, BOTH[1]) == {
         "names": sorted([*common, "acme-thirty-two"]),
         "word": 32,
+        "made": "32",
         "multiarch": "i386-linux-gnu",
     }
 

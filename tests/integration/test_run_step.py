@@ -179,6 +179,14 @@ def test_program_that_does_not_exist() -> None:
     assert "`packages`" in problem
 
 
+def test_step_of_one_of_several_images_is_named_with_it() -> None:
+    """Another image may have another step in the same place."""
+    place = Path.cwd().parent / "run-2.my-api.web"
+    command = ["--", sys.executable, "-c", ""]
+    problem = run_step.main([f"--user={ME}", f"--keep={place}", f"--output={place}/out", *command])
+    assert "`output` of run 2 of my-api.web in [tool" in str(problem)
+
+
 def test_user_may_be_a_name_or_a_number() -> None:
     """A number alone is also the group."""
     assert run_step.User.named("10001:5") == (10001, 5)

@@ -25,6 +25,7 @@ from poetry_docker_cache.render.ci_files import (
     CiImage,
     CiPlan,
     render_ci,
+    yaml_string,
 )
 from poetry_docker_cache.render.exported_files import with_banner, writing
 from poetry_docker_cache.settings.table import Settings
@@ -32,7 +33,7 @@ from poetry_docker_cache.system.compat import real_path
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from poetry.poetry import Poetry
 
@@ -75,10 +76,9 @@ def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Con
             f" project is below it. Run `{again} -o {shlex.quote(os.path.relpath(place))}`, and"
             f" remove {path}."
         )
-    if plan.logins:
-        console.note(
-            "Set the secrets that its first lines list if the package sources need a login."
-        )
+    if plan.logins or plan.secrets_to_add:
+        sources = " Those of package sources are for sources with a login." * bool(plan.logins)
+        console.note(f"Set the secrets that its first lines list.{sources}")
     return 0
 
 
@@ -118,7 +118,17 @@ def _plan(
             sorted({name for image in images for name in image.plan.version_variables})
         ),
         images=tuple(image for image in several if image.name),
+        secrets={name: what for image in images for name, what in _secrets(image)},
     )
+
+
+def _secrets(image: PlannedImage) -> Iterator[tuple[str, str]]:
+    """Yield the variables that the build of an image takes as secrets, and what needs each."""
+    for stage in image.plan.assets:
+        for name in stage.variables:
+            yield name, f"packages of the front end in {yaml_string(stage.folder)}"
+    for name in image.plan.secrets:
+        yield name, "build steps (`run`)"
 
 
 def _required_path(kind: CiKind, project: Path) -> Path | None:

@@ -379,7 +379,8 @@ def _target(image: PlannedImage, repository: str) -> BakeTarget:
         platforms=settings.platforms,
         cache=None if _is_at_home(image) else settings.cache,
         ssh=bool(plan.dependencies.ssh),
-        secrets=plan.secrets,
+        secrets=plan.secret_variables,
+        npmrc=bool(plan.assets),
         version=plan.version,
     )
 

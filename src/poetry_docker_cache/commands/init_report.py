@@ -18,13 +18,14 @@ from poetry_docker_cache.commands.old_dockerfile import (
 )
 from poetry_docker_cache.docker.dockerfile_syntax import GENERATED
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.migrate.companions import process_notes
 from poetry_docker_cache.migrate.differences import find_differences
 from poetry_docker_cache.migrate.findings import OldImage, find_costs
 from poetry_docker_cache.migrate.proposal import Proposal, propose, prune
 from poetry_docker_cache.plan.image_plan import NO_COMMAND
 from poetry_docker_cache.project.pyproject_edit import with_settings, write_settings
 from poetry_docker_cache.project.reader import project_folder, settings_table
-from poetry_docker_cache.project.root.declared import is_file
+from poetry_docker_cache.project.root.declared import is_file, text_of
 from poetry_docker_cache.project.stated_starts import own_dockerfiles
 from poetry_docker_cache.settings.table import plain
 
@@ -98,20 +99,21 @@ def _show_all(
 ) -> None:
     """Print the proposal, as JSON or for people."""
     differences = _differences(old, proposal) if old else []
+    differences += process_notes(text_of(folder / "Procfile"))
     if options.json:
         data = _as_data(proposal, differences)
         console.raw(f"{json.dumps(data, indent=2, ensure_ascii=False)}\n")
         return
     _show(proposal, folder, console)
-    if old is None:
-        return
-    _show_left_over(proposal, old.name, console)
-    _show_costs(_as_image(old), console)
-    if differences:
-        console.message(" in the new image:", title="Differences")
+    if old:
+        _show_left_over(proposal, old.name, console)
+        _show_costs(_as_image(old), console)
+        if differences:
+            console.message(" in the new image:", title="Differences")
     for text in differences:
         console.note(text)
-    _show_comparison(old, proposal, console)
+    if old:
+        _show_comparison(old, proposal, console)
 
 
 def _differences(old: OldDockerfile, proposal: Proposal) -> list[str]:

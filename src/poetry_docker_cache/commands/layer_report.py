@@ -18,6 +18,8 @@ from poetry_docker_cache.commands.planned_image import PlannedImage, plan_images
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.pyproject_edit import table_of, write_settings
 from poetry_docker_cache.project.reader import settings_table
+from poetry_docker_cache.sizes.built_layers import as_data as built_data
+from poetry_docker_cache.sizes.built_layers import built_layers, rows
 from poetry_docker_cache.sizes.environment_sizes import environment_sizes
 from poetry_docker_cache.sizes.image_sizes import image_sizes
 from poetry_docker_cache.sizes.index_sizes import index_sizes
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.options import LayersOptions
+    from poetry_docker_cache.sizes.built_layers import BuiltLayer
     from poetry_docker_cache.sizes.package_sizes import Origin, SizedPackage, Sizes, Unit
 
 _SETTINGS = ("layers", "own-layers")
@@ -50,6 +53,8 @@ class _Table:
     unit: Unit
     now: Outcome
     better: Outcome | None
+    built: tuple[BuiltLayer, ...]
+    """The other layers of the shown images, which cannot be split."""
 
     @classmethod
     def of(
@@ -76,6 +81,7 @@ class _Table:
             unit=unit_of(found),
             now=outcome(packages, setting),
             better=better and outcome(packages, better.setting),
+            built=built_layers(image.plan for image in shown),
         )
 
 
@@ -153,12 +159,13 @@ def _show(tables: Sequence[_Table], console: Console, *, as_json: bool) -> None:
         for shown in tables:
             names = {"images": [*shown.images]} if named else {}
             data = as_data(shown.packages, shown.unit, shown.now, shown.better)
-            found.append({**names, **data})
+            found.append({**names, **data, "built": built_data(shown.built)})
         console.raw(f"{json.dumps(found if named else found[0], indent=2)}\n")
         return
     width = shutil.get_terminal_size().columns  # COLUMNS, else that of stdout, else 80
     for number, shown in enumerate(tables):
         lines = table(shown.packages, shown.unit, shown.now, shown.better, width=width)
+        lines += rows(shown.built, width=width)
         above = [""] * bool(number) + [f" {', '.join(shown.images)}"] * named
         for line in (*above, *lines):
             console.raw(f"{line if _has_bars(console.encoding) else as_ascii(line)}\n")

@@ -41,6 +41,8 @@ If the settings define several images, those that share layers are shown in one 
 package once; the name of its layer ends with the images that have it, unless all do. Run
 <info>poetry docker layers api</> to show a single image.
 
+Below are the front ends and build steps (<info>assets</>, <info>run</>), and what runs them again.
+
 Sizes come from the project's virtual environment if it has the locked version, then from a built
 image. Otherwise they are estimated from the size of the download in the package index.
 """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.buildx.build_stream import seconds
 from poetry_docker_cache.buildx.command_line import options_for, without_outputs
 from poetry_docker_cache.errors import BuildError, DockerCacheError
-from poetry_docker_cache.plan.image_plan import RUN_TESTS, TEST, Important
+from poetry_docker_cache.plan.image_plan import RUN_TESTS, TEST
 from poetry_docker_cache.report.tests_display import DisplayWithTests, exit_status, step_of_tests
 from poetry_docker_cache.text import duration, listing
 
@@ -43,8 +43,8 @@ def finished(options: BuildOptions, image: PlannedImage) -> PlannedImage:
     if options.variant == TEST:
         tests = (*(variant.command or ()), *options.test_arguments)
         # Notes on the image itself are those of `build`.
-        notes = tuple(note for note in plan.notes if isinstance(note, Important))
-        plan = replace(plan, tests=tests, notes=(*notes, _note(tests, variant)))
+        notes = (*plan.notes_for_tests, _note(tests, variant))
+        plan = replace(plan, tests=tests, notes=notes)
         if options.network:
             plan = replace(plan, variants=(replace(variant, network=True),))
     return replace(image, plan=plan, suffix=f"-{variant.name}")

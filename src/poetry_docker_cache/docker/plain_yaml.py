@@ -1,4 +1,8 @@
-"""A reader of the YAML in Compose files and GitHub workflows, which needs no dependency.
+"""A reader of the YAML in Compose files and GitHub workflows.
+
+Poetry's environment has no YAML library, and `init` proposes settings to users who have not chosen
+any extra yet. It uses few keys of these files, and shows what it read as a diff before it writes.
+A test compares the reader with a library on such files.
 
 It reads mappings, lists, scalars, anchors and merge keys. What it does not know becomes text, or is
 left out; it never fails.

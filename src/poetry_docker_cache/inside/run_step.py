@@ -243,7 +243,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     end = arguments.index("--")
     options = parser.parse_args(arguments[:end])
     options.command = arguments[end + 1 :]
-    options.title = options.keep.name.replace("-", " ")
+    options.title = options.keep.name.replace("-", " ", 1).replace(".", " of ", 1)
     return options
 
 

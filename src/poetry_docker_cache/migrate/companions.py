@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.docker.final_stage import Command, Stage
 
 _DEFAULT_PLATFORM = ["linux/amd64"]
+_PROCESS = re.compile(r"^([A-Za-z0-9_-]+)[ \t]*:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,22 @@ def read_companions(
             if re.search(r"\bpoetry run\b", " ".join(_listed(service.get("command"))))
         ),
     )
+
+
+def process_notes(procfile: str) -> list[str]:
+    """Return a note for each process of a Procfile besides `web`, which the image starts."""
+    notes = []
+    for name, command in _PROCESS.findall(procfile):
+        if name == "web":
+            continue
+        own = re.sub(r"^(?:exec +)?poetry +run +", "", command)
+        image = name.lower().replace("_", "-")
+        notes.append(
+            f"The process {name} of the Procfile can run in the same image: `docker run IMAGE"
+            f" {own}`. For an image of its own, with other packages or settings, add"
+            f" [tool.poetry-docker-cache.images.{image}] with `command`."
+        )
+    return notes
 
 
 def _builds(service: dict[str, Yaml], dockerfile: str) -> bool:

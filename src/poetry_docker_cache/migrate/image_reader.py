@@ -18,7 +18,7 @@ from poetry_docker_cache.migrate.outcomes import Outcome, left_over, setting, un
 from poetry_docker_cache.migrate.run_commands import read_command
 from poetry_docker_cache.migrate.shell import commands
 from poetry_docker_cache.migrate.stage_state import StageState
-from poetry_docker_cache.migrate.variables import read_argument, read_variable
+from poetry_docker_cache.migrate.variables import find_argument, read_argument, read_variable
 from poetry_docker_cache.project.command_lines import SHELLS
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class _Reader:
         self._front_ends: dict[int, FrontEnd | None] = {}
         self._left: dict[int, int] = {}
         """Stages with a result that has no setting, and the line that copies it."""
+        self._labelled: set[str] = set()
+        """The build arguments that are the value of a label."""
 
     def _new_state(self, *, is_final: bool) -> StageState:
         return StageState(
@@ -245,12 +247,21 @@ class _Reader:
         return kept or found[:1]
 
     def _labels(self, rest: str) -> list[Outcome]:
-        found = {
-            name: self.state.expand(value) for name, value in _raw_assignments(rest, r"[\w.\"/-]+")
-        }
-        known = {name: value for name, value in found.items() if value and "$" not in value}
-        outcomes = [setting("labels", known)] if known else []
-        if any("$" in value for value in found.values()) or not known:
+        arguments: dict[str, object] = {}
+        known: dict[str, str] = {}
+        is_unclear = False
+        for name, raw in _raw_assignments(rest, r"[\w.\"/-]+"):
+            argument, value = find_argument(raw, self.state), self.state.expand(raw)
+            if argument and argument[0] not in self._labelled:
+                self._labelled.add(argument[0])
+                arguments[argument[0]] = {"default": argument[1], "label": name}
+            elif value and "$" not in value:
+                known[name] = value
+            else:
+                is_unclear = is_unclear or "$" in value
+        outcomes = [setting("build-args", arguments)] if arguments else []
+        outcomes += [setting("labels", known)] if known else []
+        if is_unclear or not outcomes:
             outcomes.append(
                 left_over(
                     "The value comes from a build argument: add it to `build-args` with `label`."

@@ -43,7 +43,7 @@ _LISTS = {
     *("runtime-packages", "build-packages", "ports", "files", "directories", "volumes", "copy"),
     *("run", "assets", "ignore", "platforms", "groups", "extras"),
 }
-_TABLES = {"env", "labels", "build-args"}
+_TABLES = {"env", "labels"}
 
 
 def merged(outcomes: list[Outcome]) -> dict[str, object]:
@@ -56,9 +56,23 @@ def merged(outcomes: list[Outcome]) -> dict[str, object]:
             table[key] = [*before, *(item for item in value if item not in before)]
         elif key in _TABLES and isinstance(value, dict):
             table[key] = {**(present if isinstance(present, dict) else {}), **value}
+        elif key == "build-args" and isinstance(value, dict):
+            arguments = present if isinstance(present, dict) else {}
+            both = {name: _both(name, arguments.get(name), value[name]) for name in value}
+            table[key] = {**arguments, **both}
         elif key == "instructions" and isinstance(value, dict):
             before_lines = present.get("runtime", []) if isinstance(present, dict) else []
             table[key] = {"runtime": [*before_lines, *value["runtime"]]}
         else:
             table[key] = value
     return table
+
+
+def _both(name: str, before: object, now: object) -> object:
+    """Return a build argument that has all of its uses."""
+    if before is None or before == now:
+        return now
+    tables = [
+        each if isinstance(each, dict) else {"default": each, "env": name} for each in (before, now)
+    ]
+    return {**tables[0], **tables[1]}

@@ -55,19 +55,26 @@ def read_variable(name: str, raw: str, value: str, state: StageState) -> Outcome
             if value
             else unneeded("an empty value")
         )
-    argument = _ONE.fullmatch(raw.strip())
-    if argument and argument[1] in state.arguments:
-        default = state.arguments[argument[1]]
-        if default is None:
-            default = state.expand(argument[3] or "") if argument[2] else ""
-        if argument[1] == name:
-            return setting("build-args", {name: default})
-        return setting("build-args", {argument[1]: {"default": default, "env": name}})
+    if argument := find_argument(raw, state):
+        if argument[0] == name:
+            return setting("build-args", {name: argument[1]})
+        return setting("build-args", {argument[0]: {"default": argument[1], "env": name}})
     if re.search(r"\$[A-Za-z_{]", value):
         return left_over(
             f'Set `env = {{ {name} = "…" }}`, or `build-args` if its value comes from the build.'
         )
     return setting("env", {name: value})
+
+
+def find_argument(raw: str, state: StageState) -> tuple[str, str] | None:
+    """Return the build argument, and its default, that a value consists of."""
+    found = _ONE.fullmatch(raw.strip())
+    if not found or found[1] not in state.arguments:
+        return None
+    default = state.arguments[found[1]]
+    if default is None:
+        default = state.expand(found[3] or "") if found[2] else ""
+    return found[1], default
 
 
 def _path(raw: str, state: StageState) -> Outcome:

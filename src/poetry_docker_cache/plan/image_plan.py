@@ -24,6 +24,12 @@ class Important(str):
     __slots__ = ()
 
 
+class MissingStart(Important):
+    """The note that an image has no start command."""
+
+    __slots__ = ()
+
+
 BASE = "base"
 """The stage with the base of the final image and its system packages."""
 REFRESHED = (BASE, "check")
@@ -257,8 +263,8 @@ class RunStep:
 
     @property
     def title(self) -> str:
-        """The name in messages."""
-        return self.name.replace("-", " ")
+        """The name in messages, as inside/run_step.py has it: `run 1`, `run 1 of api.worker`."""
+        return self.name.replace("-", " ", 1).replace(".", " of ", 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -571,6 +577,18 @@ class ImagePlan:
     def secrets(self) -> tuple[str, ...]:
         """The ids of the secrets of all steps."""
         return tuple(dict.fromkeys(name for step in self.steps for name in step.secrets))
+
+    @property
+    def secret_variables(self) -> tuple[str, ...]:
+        """The environment variables that are secrets of the front ends and of all steps."""
+        of_front_ends = (name for stage in self.assets for name in stage.variables)
+        return tuple(dict.fromkeys((*of_front_ends, *self.secrets)))
+
+    @property
+    def notes_for_tests(self) -> Notes:
+        """The important notes, without those about the start command, which tests do not use."""
+        important = (note for note in self.notes if isinstance(note, Important))
+        return tuple(note for note in important if not isinstance(note, MissingStart))
 
     def located(self, path: str) -> str:
         """The path in the build context of a path in the project."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, may_be_folder
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.families import layer_name
 from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.image_plan import RunStep
+from poetry_docker_cache.plan.system_packages import refuse_rpm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +28,7 @@ def plan_steps(
     """Plan the stages. Raises DockerCacheError for one that cannot run on the base image."""
     steps = tuple(
         RunStep(
-            name=f"run-{number}",
+            name=layer_name(f"run-{number}", setting.family),
             command=setting.command,
             output=_outermost(posixpath.join(settings.workdir, path) for path in setting.output),
             environment=dict(setting.env),
@@ -44,6 +46,7 @@ def plan_steps(
                 " cannot be installed on it.",
                 fix="Remove them, or use a `base-image` with a shell.",
             )
+        refuse_rpm(f"The `packages` of {step.title}", step.packages, bases.final)
     return steps, _static_notes(project, settings)
 
 

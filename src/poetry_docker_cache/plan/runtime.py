@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.docker.ignore_patterns import is_inside, may_be_folder
 from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.image_additions import init_packages, plan_additions, with_init
-from poetry_docker_cache.plan.image_plan import NO_COMMAND, Files, Important, Runtime
+from poetry_docker_cache.plan.image_plan import NO_COMMAND, Files, MissingStart, Runtime
 from poetry_docker_cache.plan.mistaken_values import poetry_notes, variable_notes
 from poetry_docker_cache.plan.start_command import Start, choose_start, is_hidden
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
@@ -253,7 +253,7 @@ def _started(
             "No start command is set: the container says so and exits with status 1. Add"
             f" `command` to [tool.poetry-docker-cache]{example}."
         )
-        return Start(command=NO_COMMAND), (*problems, Important(note))
+        return Start(command=NO_COMMAND), (*problems, MissingStart(note))
     note = (
         f"Starts `{shlex.join(choice.start.command)}`: from {choice.start.source}. Change it with"
         " `command`."

@@ -46,8 +46,8 @@ def plan_system_packages(
 
     Raises DockerCacheError for packages that cannot be installed on a base image.
     """
-    _refuse_rpm("runtime", settings.runtime_packages, bases.final)
-    _refuse_rpm("build", settings.build_packages, bases.build)
+    refuse_rpm("`runtime-packages`", settings.runtime_packages, bases.final)
+    refuse_rpm("`build-packages`", settings.build_packages, bases.build, stage="build")
     built = [name for layer in layers if layer.from_source for name in layer.packages]
     wheels = [name for layer in layers if not layer.from_source for name in layer.packages]
     direct = next((layer.direct for layer in layers if layer.direct), None)
@@ -66,15 +66,20 @@ def plan_system_packages(
     return packages, (note,) if runtime else _rpm_notes(built, wheels, bases)
 
 
-def _refuse_rpm(stage: str, packages: Sequence[str], image: str) -> None:
-    """Raise DockerCacheError for packages on a base image that has neither apt nor apk."""
+def refuse_rpm(
+    setting: str, packages: Sequence[str], image: str, *, stage: str = "runtime"
+) -> None:
+    """Raise DockerCacheError for packages on a base image that has neither apt nor apk.
+
+    `stage` is the key of `instructions` that can install them.
+    """
     manager = package_manager(image)
     if packages and manager not in ("apt", "apk"):
         line = install_line(image, packages)
         raise DockerCacheError(
-            f"`{stage}-packages` are packages of Debian or Alpine, but the base image {image} has"
+            f"{setting} are packages of Debian or Alpine, but the base image {image} has"
             f" {manager}.",
-            fix="Remove the setting, and install the packages by the names that they have there:"
+            fix="Remove them, and install the packages by the names that they have there:"
             f" `instructions = {{ {stage} = [{json.dumps(line)}] }}`.",
         )
 

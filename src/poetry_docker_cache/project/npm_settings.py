@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -22,8 +23,11 @@ _CREDENTIAL = re.compile(
 _VARIABLE = re.compile(r"\$\{(\w+)[^}]*\}")
 _URL = re.compile(r"https?://[^/\s\"'#]+/")
 _LINE = re.compile(r"\s*([^#;=\s][^=\s]*)\s*=\s*(.*?)\s*")
+_AUTHORITIES = "ca[]"
+"""The key of a list: it may be there several times."""
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _REGISTRY = re.compile(r"(?:(@[^:]+):)?registry")
-_CONNECTION = ("strict-ssl", "ca", "ca[]", "proxy", "https-proxy", "noproxy")
+_CONNECTION = ("strict-ssl", "ca", "proxy", "https-proxy", "noproxy")
 """The user's settings that an install in the build needs as well."""
 
 
@@ -72,7 +76,8 @@ def user_npmrc(front_ends: Iterable[FrontEnd], environment: Mapping[str, str]) -
     used = [*front_ends]
     if not used:
         return ""
-    entries = dict(_entries(_text(environment), environment))
+    every = [*_entries(_text(environment), environment)]
+    entries = dict(every)
     for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"):
         if value := environment.get(name):
             entries["registry"] = value
@@ -89,7 +94,24 @@ def user_npmrc(front_ends: Iterable[FrontEnd], environment: Mapping[str, str]) -
         for key, value in entries.items()
         if key in registries or key in _CONNECTION or _is_for(key, hosts)
     }
-    return "".join(f"{key}={value}\n" for key, value in kept.items())
+    authorities = [value for key, value in every if key == _AUTHORITIES]
+    if "cafile" in entries and "ca" not in entries:  # the file is not in the build
+        authorities = _authorities(entries["cafile"])
+    lines = [*kept.items(), *((_AUTHORITIES, value) for value in authorities)]
+    return "".join(f"{key}={value}\n" for key, value in lines)
+
+
+def _authorities(path: str) -> list[str]:
+    """Return the certificates of a file, as npm reads them in a setting."""
+    try:
+        place = os.path.expanduser(path.strip("\"'"))  # noqa: PTH111  # as below
+        text = Path(place).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DockerCacheError(
+            f"`cafile` in the user's .npmrc cannot be read: {error}.",
+            fix="Correct its path: `npm config set cafile PATH`.",
+        ) from error
+    return [json.dumps(found) for found in _CERTIFICATE.findall(text)]
 
 
 def _is_for(key: str, hosts: Iterable[str]) -> bool:

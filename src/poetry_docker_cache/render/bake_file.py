@@ -38,7 +38,9 @@ class BakeTarget:
     ssh: bool = False
     """Whether its build needs an SSH agent."""
     secrets: tuple[str, ...] = ()
-    """The secrets of its build steps, which are variables of this name."""
+    """The secrets of its front ends and build steps, which are variables of this name."""
+    npmrc: bool = False
+    """Whether it has a front end, whose download may need a login."""
     version: str | None = None
     """The default of `ARG VERSION` if the version comes from git."""
 

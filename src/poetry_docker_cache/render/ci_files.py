@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from poetry_docker_cache.docker.image_names import image_slug, names_registry, normalised
@@ -34,6 +34,7 @@ _GHCR = "ghcr.io"
 _HUB = "docker.io"
 _DOCKER_HUB = (_HUB, f"index.{_HUB}")
 """Names of Docker Hub, which a login does not need."""
+_OWN_VARIABLES = frozenset({"BRANCH", "DEFAULT_BRANCH", "GIT_TAG", "IMAGE", "PUSH", "REFRESH"})
 _CI_PLATFORM = "linux/amd64"
 # YAML's line breaks and characters that are not printable, which JSON does not escape.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
@@ -79,6 +80,8 @@ class CiPlan:
     """The setting; empty for the platform of the CI's machine."""
     images: tuple[CiImage, ...] = ()
     """The images if there are several; `name` and `image` are the common settings."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """The variables of the environment that a build takes as secrets, and what needs each."""
 
     @property
     def emulates(self) -> bool:
@@ -158,6 +161,22 @@ class CiPlan:
             found.setdefault(login_variables(source), []).append(yaml_string(source))
         return {variables: " and ".join(names) for variables, names in found.items()}
 
+    @property
+    def more_secrets(self) -> Mapping[str, str]:
+        """The secrets that are not logins of package sources as well."""
+        known = {name for variables in self.logins for name in variables}
+        return {name: what for name, what in self.secrets.items() if name not in known}
+
+    @property
+    def secrets_to_add(self) -> Mapping[str, str]:
+        """The secrets that the CI does not set itself, as it does `CI_JOB_TOKEN`."""
+        own = {"github": "GITHUB_", "gitlab": "CI_", "shell": None}[self.kind]
+        return {
+            name: what
+            for name, what in self.more_secrets.items()
+            if own is None or not name.startswith(own)
+        }
+
 
 def _in_full(image: str | None) -> str | None:
     """Return the name of an image if it includes a registry or team."""
@@ -189,10 +208,12 @@ def render_ci(plan: CiPlan) -> str:
     """Render the pipeline without banner and `#!` line.
 
     Raises DockerCacheError for a name that a pipeline cannot contain, for images in several
-    registries, and for two images with the same full name.
+    registries, for two images with the same full name, and for a secret with the name of one of the
+    pipeline's own variables.
     """
     _refuse_several_registries(plan)
     _refuse_one_place(plan)
+    _refuse_own_variables(plan)
     for text in (plan.folder, *plan.selection):
         _refuse_unwritable(text, plan.kind)
     environment = TemplateEnvironment()
@@ -241,6 +262,14 @@ def _refuse_one_place(plan: CiPlan) -> None:
                 f"The pipeline would push both images {other} and {name} to {place}.",
                 fix=f"Change `image` in [tool.poetry-docker-cache.images.{name}].",
             )
+
+
+def _refuse_own_variables(plan: CiPlan) -> None:
+    for name in _OWN_VARIABLES.intersection(plan.secrets):
+        raise DockerCacheError(
+            f"The pipeline uses the variable {name} itself, so it cannot be a secret of the build.",
+            fix="Rename the secret.",
+        )
 
 
 def _refuse_unwritable(text: str, kind: CiKind) -> None:

@@ -52,6 +52,10 @@ class Service:
     """The paths whose changes need another image."""
     reloads: bool
     ssh: bool
+    secrets: tuple[str, ...] = ()
+    """The secrets of its front ends and build steps, which are variables of this name."""
+    npmrc: bool = False
+    """Whether it has a front end, whose download may need a login."""
 
 
 def render_compose_file(services: Sequence[Service], *, secret: bool) -> str:
@@ -91,6 +95,8 @@ def service_of(
         rebuilt=tuple(dict.fromkeys(_rebuilt(plan))),
         reloads=dev.reloads,
         ssh=bool(plan.dependencies.ssh),
+        secrets=plan.secret_variables,
+        npmrc=bool(plan.assets),
     )
 
 

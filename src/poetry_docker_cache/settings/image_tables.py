@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.caches.spec import cache_of
 from poetry_docker_cache.docker.image_names import moved_to, repository_of
 from poetry_docker_cache.settings.table import KEYS, Settings, plain, refuse_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.settings.run_values import RunSetting
 
 _MERGED_KEYS = ("build-args", "dev", "env", "instructions", "labels", "test")
 """Tables that are merged key by key with the common one; any other value replaces it."""
@@ -25,7 +30,23 @@ def parse_images(table: object) -> dict[str, Settings]:
     if not isinstance(table, Mapping) or not common.images:
         return {}
     images: Any = plain(table["images"])
-    return {name: _parse(name, images[name], table, common) for name in common.images}
+    found = {name: _parse(name, images[name], table, common) for name in common.images}
+    return {
+        name: replace(settings, run=_with_families(settings.run, found))
+        for name, settings in found.items()
+    }
+
+
+def _with_families(
+    steps: Sequence[RunSetting], images: Mapping[str, Settings]
+) -> tuple[RunSetting, ...]:
+    """Return the steps of an image with the names of the images that have the same ones."""
+    found = []
+    for position, step in enumerate(steps):
+        names = [name for name, each in images.items() if step in each.run[position:][:1]]
+        family = "" if len(names) == len(images) else ".".join(sorted(names))
+        found.append(replace(step, family=family))
+    return tuple(found)
 
 
 def _parse(

@@ -237,12 +237,13 @@ def healthcheck(spot: Spot, value: object) -> Healthcheck | Literal[False]:
 def dockerfile_lines(spot: Spot, value: object) -> tuple[str, ...]:
     """Read Dockerfile lines that do not change the meaning of the lines after them.
 
-    They must not start another stage. A continuation (a backslash) or a here-document must end
-    within them; otherwise the following lines would become part of it.
+    They must not start another stage, and must end as root. A continuation (a backslash) or a
+    here-document must end within them; otherwise the following lines would become part of it.
     """
     lines = list_of(line)(spot, value)
     ends: list[tuple[str, bool]] = []
     is_first, keyword = True, ""
+    users: dict[int, str] = {}
     for index, content in enumerate(lines):
         if ends and is_first:
             end, tabs = ends[0]
@@ -258,13 +259,26 @@ def dockerfile_lines(spot: Spot, value: object) -> tuple[str, ...]:
             if keyword == "FROM":
                 why = "FROM would start another stage, without the rest of the image"
                 raise spot.item(index).refuse(content, why)
+            users |= {index: content} if keyword == "USER" else {}
         is_first = not CONTINUATION.search(content)
         if keyword in HEREDOC_INSTRUCTIONS:
             ends += [(match[3], match[1] == "-") for match in HEREDOC.finditer(content)]
     if lines and (ends or not is_first):
         opened = f"the here-document {ends[0][0]}" if ends else "the continuation (`\\` at its end)"
         raise spot.item(len(lines) - 1).refuse(lines[-1], f"{opened} does not end within the list")
+    _refuse_other_user(spot, users)
     return lines
+
+
+def _refuse_other_user(spot: Spot, users: Mapping[int, str]) -> None:
+    """Raise SettingsError if the last USER, by the index of its line, is not root."""
+    index, content = max(users.items(), default=(0, "USER 0"))
+    if not re.fullmatch(r"\s*USER\s+(root|0)(:\w+)?\s*", content, re.IGNORECASE):
+        why = (
+            "the build continues as root. Remove the line, since `user` sets the user of the"
+            " container, or add `USER 0` at the end"
+        )
+        raise spot.item(index).refuse(content, why)
 
 
 _LINES = (dockerfile_lines, "a list of Dockerfile lines")

@@ -47,6 +47,8 @@ class RunSetting:
     secrets: tuple[str, ...] = ()
     dependencies: tuple[str, ...] | None = None
     """The paths of the project that it reads; None for everything that the image has."""
+    family: str = ""
+    """The images that have this step, joined with dots; empty if all have it."""
 
 
 @accepts(STRING)

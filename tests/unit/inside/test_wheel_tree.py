@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import runpy
 import stat
 import tracemalloc
 import zipfile
@@ -134,6 +135,18 @@ def test_scripts_of_entry_points(venv: Path, tmp_path: Path) -> None:
     assert script.startswith(f"#!{venv}/bin/python\n")
     assert "from m.n import f\n" in script
     assert "sys.exit(f.g())\n" in script
+
+
+def test_script_of_a_module_with_a_dash(
+    venv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No import statement can name it, but it runs, as with `poetry run`."""
+    files = {"m/a-b.py": "class f:\n    def g():\n        return 7\n"}
+    text = "[console_scripts]\none = m.a-b:f.g\n"
+    wheel_tree.install(make(tmp_path, {**files, f"{INFO}/entry_points.txt": text}), venv)
+    monkeypatch.syspath_prepend(str(venv / SITE))
+    with pytest.raises(SystemExit, match=r"^7$"):
+        runpy.run_path(str(venv / "bin" / "one"), run_name="__main__")
 
 
 @pytest.mark.parametrize(

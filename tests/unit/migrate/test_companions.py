@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poetry_docker_cache.migrate.companions import Companions, read_companions
+from poetry_docker_cache.migrate.companions import Companions, process_notes, read_companions
 
 COMPOSE = """\
 services:
@@ -68,3 +68,13 @@ def test_dockerfile_in_a_folder_is_found_by_its_path() -> None:
     text = "services: {web: {build: {context: ., dockerfile: docker/Dockerfile}, ports: ['1:2']}}"
     assert read_companions({"compose.yaml": text}, {}, "docker/Dockerfile").ports == (2,)
     assert read_companions({"compose.yaml": text}, {}, "Dockerfile").ports == ()
+
+
+def test_other_processes_of_a_procfile_are_noted() -> None:
+    """The image starts `web`; the command of another one runs without Poetry."""
+    text = "web: gunicorn a\nWork_er: poetry run celery -A a worker\r\n# x\nrelease : ./m --no\n"
+    notes = process_notes(text)
+    assert len(notes) == 2
+    assert "`docker run IMAGE celery -A a worker`" in notes[0]
+    assert "[tool.poetry-docker-cache.images.work-er]" in notes[0]
+    assert "process release of the Procfile" in notes[1]

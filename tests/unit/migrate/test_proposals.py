@@ -54,6 +54,13 @@ LINES: dict[str, dict[str, object]] = {
         "build-args": {"sha": {"default": "none", "env": "GIT_SHA"}}
     },
     "LABEL team=shop": {"labels": {"team": "shop"}},
+    "ARG SHA=none\nLABEL sha=$SHA team=shop": {
+        "build-args": {"SHA": {"default": "none", "label": "sha"}},
+        "labels": {"team": "shop"},
+    },
+    "ARG SHA\nENV SHA=$SHA\nLABEL sha=${SHA}": {
+        "build-args": {"SHA": {"default": "", "env": "SHA", "label": "sha"}}
+    },
     "MAINTAINER Jo": {"labels": {"maintainer": "Jo"}},
     "EXPOSE 8000 9000/udp": {"ports": [8000, "9000/udp"]},
     "STOPSIGNAL SIGINT": {"stop-signal": "SIGINT"},
@@ -113,6 +120,7 @@ LEFT_OVER = {
     "RUN echo deb https://x.test/apt main > /etc/apt/sources.list.d/x.list": "vendor",
     "ONBUILD RUN x": "instructions.runtime",
     "LABEL version=$VERSION": "build-args",
+    "ARG A\nLABEL x=$A y=$A": "build-args",
     "HEALTHCHECK CMD pg_isready": "healthcheck",
     "RUN while true; do x; done": "instructions.runtime",
     "RUN <<EOF\ngit clone https://x.test/x\nEOF": "copy = [",
@@ -144,7 +152,7 @@ def test_line_is_left_over_with_advice(tmp_path: Path, lines: str) -> None:
     make_shop(tmp_path, f"{HEAD}{INSTALL}{lines}\n{START}", files())
     (left,) = proposal_of(read_shop(tmp_path)).left_over
     assert LEFT_OVER[lines] in left.advice
-    assert left.line == 6 + lines.startswith("RUN <<EOF")
+    assert left.line == 6 + lines.startswith(("RUN <<EOF", "ARG"))
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,29 @@ def test_packages_need_a_shell() -> None:
         planned(step(packages=("gettext",)), python="3.13", **images)
 
 
+def test_packages_of_alpine_are_installed_by_apk() -> None:
+    """They are only in the step's stage, without an index of packages."""
+    text = render_dockerfile(
+        planned(step(packages=("gettext",)), base_image="python:{python}-alpine")
+    )
+    assert "RUN apk add --no-cache gettext\n" in stage(text, "run-1")
+    assert "apt-get" not in text
+
+
+def test_packages_are_refused_on_red_hat_bases() -> None:
+    """They would be written as `apt-get`, which those bases do not have."""
+    images = {"base_image": "registry.example/ubi9/python-312:1", "python": "3.12"}
+    with pytest.raises(DockerCacheError, match=r"`packages` of run 1 are .* has dnf") as caught:
+        planned(step(packages=("gettext",)), **images)
+    assert 'instructions = { runtime = ["RUN dnf install -y gettext && ' in str(caught.value.fix)
+
+
+def test_steps_of_some_images_have_their_names() -> None:
+    """The progress of two images names each of their steps."""
+    (made,) = planned(step(family="api.web")).steps
+    assert (made.name, made.title) == ("run-1.api.web", "run 1 of api.web")
+
+
 def test_steps_run_on_the_platform_of_the_image() -> None:
     """A note says what is emulated."""
     notes = planned(step(), platforms=("linux/amd64", "linux/arm64")).notes

@@ -10,7 +10,7 @@ from plans import project, wheel_root
 from projects import package, sdist
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.image_plan import DEV, TEST
+from poetry_docker_cache.plan.image_plan import DEV, TEST, Important
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.model import Selection
 from poetry_docker_cache.settings.table import Settings
@@ -55,6 +55,15 @@ def test_command_of_tests_depends_on_the_lock(packages: Any, command: tuple[str,
     _, test = variants(*packages, test={"files": ["examples"]})
     assert test.command == command
     assert test.paths == ("conftest.py", "examples", "tests")
+
+
+def test_tests_need_no_start_command() -> None:
+    """The note that it is missing is for the image; others that matter stay."""
+    made = plan(project(PYTEST, groups=frozenset({"main", "dev"}), scripts=()))
+    (missing,) = [note for note in made.notes if isinstance(note, Important)]
+    assert "No start command" in missing
+    other = Important("Compiled.")
+    assert replace(made, notes=(*made.notes, other)).notes_for_tests == (other,)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,20 @@ def test_registry_of_the_user_replaces_public_one(tmp_path: Path) -> None:
     assert passed(tmp_path, text, front_end) == ["registry=https://a.test", "//a.test/:_auth=a"]
     changed = passed(tmp_path, text, front_end, npm_config_registry="https://b.test/npm/")
     assert changed == ["registry=https://b.test/npm/", "//b.test/:_auth=b"]
+
+
+def test_certificates_of_private_authorities_are_passed(tmp_path: Path) -> None:
+    """Their file is not in the build, so its content is; a list has several lines."""
+    one, two = (
+        f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----" for text in ("MA", "MB")
+    )
+    (tmp_path / "ca.pem").write_text(f"# Ours\n{one}\n{two}\n")
+    lines = [f"ca[]={json.dumps(one)}", f"ca[]={json.dumps(two)}"]
+    assert passed(tmp_path, f"cafile={tmp_path}/ca.pem\n", PUBLIC) == lines
+    assert passed(tmp_path, "cafile=${HERE}/ca.pem\n", PUBLIC, HERE=str(tmp_path)) == lines
+    assert passed(tmp_path, "\n".join(lines), PUBLIC) == lines
+    with pytest.raises(DockerCacheError, match=r"`cafile` in the user's .npmrc cannot be read"):
+        passed(tmp_path, "cafile=/no/such/file\n", PUBLIC)
 
 
 def test_variables_are_filled_in(tmp_path: Path) -> None:

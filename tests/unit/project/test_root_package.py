@@ -236,14 +236,14 @@ def test_build_script_needs_paths_of_the_sdist(tmp_path: Path) -> None:
             "run.sh in script specification (run) is not found.",
         ),
         (
-            PROJECT + '[project.scripts]\nrun = "my_app.a-b:run"\n',
+            PROJECT + '[project.scripts]\nrun = "my_app/a.py:run"\n',
             ["my_app/a.py"],
-            "pip cannot install its script `run` (`my_app.a-b:run`)",
+            "its script `run` is `my_app/a.py:run`, not `module:function`",
         ),
         (
             POETRY + '[tool.poetry.scripts]\nrun = {reference = "my_app", type = "console"}\n',
             ["my_app/a.py"],
-            "pip cannot install its script `run` (`my_app`)",
+            "its script `run` is `my_app`, not `module:function`",
         ),
         (
             POETRY + 'build = "build.py"\n',
@@ -269,6 +269,14 @@ def test_project_without_wheel_is_a_source_tree(
     folder = tmp_path / "project"
     folder.mkdir()
     assert reason(read(folder, toml, *files)) == expected
+
+
+def test_script_of_a_module_with_a_dash_is_installed(tmp_path: Path) -> None:
+    """`poetry run` starts it, too."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    toml = PROJECT + '[project.scripts]\nrun = "my_app.a-b:run"\n'
+    assert paths(read(folder, toml, "my_app/a-b.py")) == ("my_app",)
 
 
 def test_links_need_their_targets(tmp_path: Path) -> None:

@@ -245,6 +245,37 @@ def test_only_the_build_gets_secrets(no_engine: bool) -> None:
     assert 'package source "my.repo" and "my-repo"' in render_ci(plan)
 
 
+SECRETS = {"NPM_TOKEN": "a front end", "CI_JOB_TOKEN": "npm", "GITHUB_TOKEN": "npm"}
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_builds_get_secrets_of_front_ends_and_build_steps(kind: CiKind) -> None:
+    """The first lines name those that the CI does not have; one of a source is not repeated."""
+    source = "POETRY_HTTP_BASIC_ACME_PASSWORD"
+    secrets = {**SECRETS, source: "npm"}
+    text = render_ci(replace(PLAN, kind=kind, sources=("acme",), secrets=secrets))
+    comments = [line for line in text.splitlines() if line.startswith("#   ")]
+    named = [name for name in secrets if any(f" {name}" in line for line in comments)]
+    own = {"github": "GITHUB_TOKEN", "gitlab": "CI_JOB_TOKEN", "shell": ""}[kind]
+    assert named == [name for name in secrets if name != own]
+    assert "".join(comments).count(source) == 1
+    if kind == "github":
+        for job in load(text)["jobs"].values():
+            *others, build = job["steps"]
+            assert (
+                build["env"].items()
+                >= {name: f"${{{{ secrets.{name} }}}}" for name in secrets}.items()
+            )
+            assert not re.search("|".join(SECRETS.keys() - {"GITHUB_TOKEN"}), str(others))
+
+
+@pytest.mark.parametrize("name", ["IMAGE", "BRANCH"])
+def test_variable_of_the_pipeline_cannot_be_a_secret(name: str) -> None:
+    """The script would replace it."""
+    with pytest.raises(DockerCacheError, match=f"uses the variable {name} itself"):
+        render_ci(replace(PLAN, secrets={name: "a build step"}))
+
+
 @pytest.mark.parametrize("kind", CI_KINDS)
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_names_change_nothing_else(kind: CiKind, odd: str) -> None:

@@ -121,6 +121,15 @@ def test_required_setting_may_be_in_each_image() -> None:
         images(f"{text}[images.a]\n")
 
 
+def test_build_steps_know_which_images_have_them() -> None:
+    """The same step at the same place is one; others belong to their images."""
+    common = 'run = [{ command = ["a"], output = ["a"] }, { command = ["b"], output = ["b"] }]'
+    own = 'run = [{ command = ["a"], output = ["a"] }, { command = ["c"], output = ["b"] }]'
+    found = images(f"{common}\n[images.api]\n[images.web]\n[images.job]\n{own}")
+    families = {name: [step.family for step in each.run] for name, each in found.items()}
+    assert families == {"api": ["", "api.web"], "web": ["", "api.web"], "job": ["", "job"]}
+
+
 @pytest.mark.parametrize(
     ("text", "path", "words"),
     [

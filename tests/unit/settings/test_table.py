@@ -182,6 +182,11 @@ VALID: list[tuple[str, str, object]] = [
         Instructions(build=("RUN a <<EOF \\", "&& b", "FROM", "", "EOF", "ENV A=1\\\\")),
     ),
     (
+        "instructions = { build = ['USER app', 'RUN a', 'user root:root'] }",
+        "instructions",
+        Instructions(build=("USER app", "RUN a", "user root:root")),
+    ),
+    (
         "instructions = { runtime = ['RUN cat <<-\"A\" <<B', '\tA', 'B', '# x', 'RUN a <<<b'] }",
         "instructions",
         Instructions(runtime=('RUN cat <<-"A" <<B', "\tA", "B", "# x", "RUN a <<<b")),
@@ -391,6 +396,7 @@ INVALID = [
         "here-document EOF",
     ),
     ("instructions.build = ['RUN <<E', 'E ']", "instructions.build[1]", "here-document E"),
+    ("instructions.runtime = ['USER app', '# x']", "instructions.runtime[0]", "add `USER 0`"),
     ("instructions.biuld = []", "instructions.biuld", "`instructions.build`?"),
     ("base_image = 1", "base_image", "Did you mean `base-image`?"),
     ("pyhton = 1", "pyhton", "Did you mean `python`?"),

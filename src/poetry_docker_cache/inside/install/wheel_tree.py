@@ -35,7 +35,7 @@ OWN_FILES = re.compile(
 """What the environment has itself (the tables are those of `earlier_image`): it is not replaced."""
 SAME_FOLDER = ("lib64/", "lib/")
 """The first one is a link to the second one."""
-FUNCTION = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?\s*")
+FUNCTION = re.compile(r"\s*([\w.-]+)\s*:\s*([\w.]+)\s*(\[.*\])?\s*")
 COMMAND = re.compile(r"[\w.+ -]+")
 FAILURES = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -45,7 +45,7 @@ FAILURES = (
 SCRIPT = """\
 #!{python}
 import sys
-from {module} import {name}
+{imports}
 if __name__ == "__main__":
     sys.exit({function}())
 """
@@ -200,12 +200,13 @@ class Wheel:
         function = FUNCTION.fullmatch(value)
         if not function or not COMMAND.fullmatch(command):
             raise ValueError(f"invalid entry point: {command} = {value.strip()}")
-        text = SCRIPT.format(
-            python=self._python,
-            module=function[1],
-            name=function[2].partition(".")[0],
-            function=function[2],
-        )
+        module, name = function[1], function[2].partition(".")[0]
+        imports = f"from {module} import {name}"
+        if "-" in module:  # `poetry run` can import it as well
+            imports = (
+                f'from importlib import import_module\n{name} = import_module("{module}").{name}'
+            )
+        text = SCRIPT.format(python=self._python, imports=imports, function=function[2])
         return _checked(f"bin/{command}"), text.encode()
 
 

@@ -116,8 +116,8 @@ def folders(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in paths if (folder / path).is_dir())
 
 
-# pip installs only scripts that begin like this, not those with a dash in the module's name.
-_SCRIPT = re.compile(r"\w+(\.\w+)*:\w")
+# What `inside/install/wheel_tree.py` makes a script of.
+_SCRIPT = re.compile(r"[\w-]+(\.[\w-]+)*:\w")
 
 
 def requires_of(build_system: Mapping[str, Any], default: str) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) ->
             raise NoWheelError(f"`packages` names {place}, which does not exist")
     for name, reference in scripts(poetry).items():
         if not _SCRIPT.match(reference):
-            raise NoWheelError(f"pip cannot install its script `{name}` (`{reference}`)")
+            raise NoWheelError(f"its script `{name}` is `{reference}`, not `module:function`")
 
 
 def _names_readme(poetry: Poetry, path: str) -> bool:

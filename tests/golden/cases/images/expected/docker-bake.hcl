@@ -46,6 +46,8 @@ group "default" {
 target "api" {
   context    = "."
   dockerfile = "api.Dockerfile"
+  # A service of this name in compose.yaml, which bake reads as well, may have another target.
+  target     = "final"
   tags       = [for tag in split(",", TAG) : "registry.example.com/team/shop-api:${tag}"]
   platforms  = compact(split(",", coalesce(PLATFORMS, "")))
   secret     = AUTH_FILE == "" ? [] : ["id=auth,src=${AUTH_FILE}"]
@@ -56,6 +58,8 @@ target "api" {
 target "tidy" {
   context    = "."
   dockerfile = "tidy.Dockerfile"
+  # A service of this name in compose.yaml, which bake reads as well, may have another target.
+  target     = "final"
   tags       = [for tag in split(",", TAG) : "registry.example.com/team/tidy:${tag}"]
   platforms  = compact(split(",", coalesce(PLATFORMS, "")))
   secret     = AUTH_FILE == "" ? [] : ["id=auth,src=${AUTH_FILE}"]
@@ -66,6 +70,8 @@ target "tidy" {
 target "worker" {
   context    = "."
   dockerfile = "worker.Dockerfile"
+  # A service of this name in compose.yaml, which bake reads as well, may have another target.
+  target     = "final"
   tags       = [for tag in split(",", TAG) : "registry.example.com/team/shop-worker:${tag}"]
   platforms  = compact(split(",", coalesce(PLATFORMS, "")))
   secret     = AUTH_FILE == "" ? [] : ["id=auth,src=${AUTH_FILE}"]
