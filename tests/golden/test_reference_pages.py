@@ -33,7 +33,7 @@ PURPOSES = {
     "What the container runs": "entrypoint command init env ports healthcheck stop-signal user",
     "Labels and build arguments": "labels build-args",
     "Build steps": "run assets compile",
-    "Caches and engines": "cache download-cache reuse-image engine build-on-host",
+    "Caches and engines": "cache download-cache reuse-image engine build-on-host sbom",
     "Development, tests and several images": "dev test images",
     "Your own Dockerfile lines": "instructions template",
 }
