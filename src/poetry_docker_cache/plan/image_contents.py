@@ -19,7 +19,6 @@ from poetry_docker_cache.inside.manifest.layer_choice import MACHINE
 from poetry_docker_cache.inside.manifest.locked_packages import Wanted, manifests
 from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.inside.manifest.workspace import shared_manifests
 from poetry_docker_cache.plan.image_plan import (
     AssetStage,
     Dependencies,
@@ -119,6 +118,8 @@ def layer_manifests(
     images = dependencies.images
     try:
         if images:
+            from poetry_docker_cache.inside.manifest.workspace import shared_manifests  # noqa: PLC0415  # only for several images
+
             return {**shared_manifests(pyproject, lock, wanted, target, images=images)}
         return {**manifests(pyproject, lock, wanted, target)}
     except KeyError as error:

@@ -55,8 +55,8 @@ SUPPORTED = {
     *("base_image", "build_args", "cache", "command", "directories", "entrypoint", "env"),
     *("dev", "extras", "files", "groups", "test", "volumes"),
     *("healthcheck", "ignore", "image", "images", "labels", "layers", "optional_libraries"),
-    *("own_layers", "pinned_tools", "platforms", "ports", "python", "shell", "stop_signal"),
-    *("user", "workdir"),
+    *("own_layers", "pinned_tools", "platforms", "ports", "python", "sbom", "shell"),
+    *("stop_signal", "user", "workdir"),
 }
 DECIDED = {
     "assets",
