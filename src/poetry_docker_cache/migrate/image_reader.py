@@ -53,6 +53,8 @@ class Reading:
     """Whether it copies the whole project."""
     covered: tuple[str, ...] = ()
     """Copied files that the image has by default."""
+    filled: frozenset[str] = frozenset()
+    """Places that its commands copy files to."""
 
 
 def read_image(
@@ -75,6 +77,7 @@ def read_image(
         home=reader.state.home,
         whole=reader.copies.whole,
         covered=tuple(reader.copies.covered),
+        filled=frozenset(reader.state.filled),
     )
 
 

@@ -153,7 +153,9 @@ def _tidied(table: dict[str, object], reading: Reading, project: Project) -> dic
     folders: dict[str, object] = {}
     for entry in _items(table, "directories"):
         path = str(entry["path"] if isinstance(entry, dict) else entry)
-        if path not in outputs | targets and (path not in folders or isinstance(entry, dict)):
+        if path not in outputs | targets | reading.filled and (
+            path not in folders or isinstance(entry, dict)
+        ):
             folders[path] = entry
     if folders:
         table["directories"] = [*folders.values()]
