@@ -89,8 +89,7 @@ def read_old_dockerfile(poetry: Poetry, name: str, text: str, target: str = "") 
         around.installed,
         [int(port) if port.isdecimal() else port for port in stage.exposed],
     )
-    idle = idle_entrypoint(project_folder(poetry), stage)
-    starts = replace(starts, paths=(*starts.paths, *([idle] if idle else [])))
+    starts = replace(starts, idle=idle_entrypoint(project_folder(poetry), stage))
     reading = read_image(dockerfile, stage, starts, around, prefix)
     return OldDockerfile(
         name=name,

@@ -96,7 +96,7 @@ class _Reader:
         self._around = around
         self._prefix = prefix
         self.state = self._new_state(is_final=True)
-        self.copies = ContextCopies(self.state, prefix, starts.paths)
+        self.copies = ContextCopies(self.state, prefix, starts)
         self._front_ends: dict[int, FrontEnd | None] = {}
         self._left: dict[int, int] = {}
         """Stages with a result that has no setting, and the line that copies it."""
@@ -403,7 +403,7 @@ class _Reader:
     def _copied_in(self, stage: DockerStage) -> dict[str, str]:
         """Return places in a build stage with the paths of the project that were copied there."""
         state = self._new_state(is_final=False)
-        copies = ContextCopies(state, self._prefix, ())
+        copies = ContextCopies(state, self._prefix)
         for each in (
             each for s in self._dockerfile.lineage(stage.number) for each in s.instructions
         ):

@@ -267,6 +267,19 @@ def test_wheels_that_a_build_stage_moves_need_nothing(tmp_path: Path) -> None:
     assert proposal_of(read_shop(tmp_path)).left_over == []
 
 
+@pytest.mark.parametrize(
+    ("lines", "files"),
+    [("COPY shop shop\nCOPY conf /etc/conf\n", ["shop"]), ("COPY . .\nCOPY conf conf\n", None)],
+)
+def test_source_tree_has_only_what_was_copied(
+    tmp_path: Path, lines: str, files: list[str] | None
+) -> None:
+    """Its default is everything, which may be more than the old image contained."""
+    tree = {**FILES, "conf/shop.ini": "", "secret/notes.txt": ""}
+    make_shop(tmp_path, f"{HEAD}{lines}{START}", tree, pyproject=TREE)
+    assert proposal_of(read_shop(tmp_path)).settings.get("files") == files
+
+
 def test_stages_of_build_and_front_end_become_settings(tmp_path: Path) -> None:
     """The build stage needs none."""
     dockerfile = """\
