@@ -30,7 +30,7 @@ from poetry_docker_cache.project.project_tree import (
 )
 from poetry_docker_cache.project.reader import project_folder, read_project
 from poetry_docker_cache.project.root.declared import scripts
-from poetry_docker_cache.project.stated_starts import dockerfile_start
+from poetry_docker_cache.project.stated_starts import dockerfile_start, idle_entrypoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +89,7 @@ def read_old_dockerfile(poetry: Poetry, name: str, text: str, target: str = "") 
         around.installed,
         [int(port) if port.isdecimal() else port for port in stage.exposed],
     )
+    starts = replace(starts, idle=idle_entrypoint(project_folder(poetry), stage))
     reading = read_image(dockerfile, stage, starts, around, prefix)
     return OldDockerfile(
         name=name,

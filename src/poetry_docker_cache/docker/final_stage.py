@@ -19,6 +19,8 @@ Command = tuple[str, ...] | str
 """The exec form as words, or the shell form as text."""
 
 _VARIABLE = re.compile(r"(?<!\\)\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})")
+# In a shell, the words of CMD are `$0` and `$@`: the same as the exec form of the program alone.
+_PASSES_ALL = re.compile(r"([\w./-]+)\s+\"?\$0\"?\s+\"?\$@\"?")
 _EXPOSED = re.compile(r"\d+(?:/(?:tcp|udp))?")
 
 
@@ -112,7 +114,9 @@ def _read(
         case "CMD":
             stage = replace(stage, command=_command(rest))
         case "ENTRYPOINT":
-            stage = replace(stage, entrypoint=_command(rest))
+            passing = _PASSES_ALL.fullmatch(rest)
+            entrypoint = (passing[1],) if passing else _command(rest)
+            stage = replace(stage, entrypoint=entrypoint)
     return stage
 
 

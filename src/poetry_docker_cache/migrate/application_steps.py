@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.migrate.outcomes import Outcome, left_over, setting, unneeded
@@ -36,9 +37,12 @@ def read_application_step(
             "The model is a Python package. Run `poetry add` with the URL of its wheel, so that"
             " its version is locked."
         )
+    if not state.is_final and words[0] in ("cp", "mv") and ".whl" in " ".join(words):
+        return unneeded("the build makes and installs the wheels itself")
     if not state.is_final and words[0] in ("cp", "mv", "git", "make", "tar", "unzip"):
         return left_over(_STAGE)
     if words[0] in ("cp", "mv"):
+        state.filled.add(state.inner(state.place(words[-1])))
         return left_over('Copy the file to its place: `copy = [{ from = "…", to = "…" }]`.')
     if words[0] in ("git", "make", "gcc", "g++", "cmake", "tar", "unzip", "cargo", "go"):
         return left_over(_STAGE)
@@ -119,6 +123,7 @@ class _Step:
             words[at + 1] for at, word in enumerate(words[:-1]) if word in ("-d", "--directory")
         ]
         places += [word.partition("=")[2] for word in words if word.startswith("--directory=")]
+        places = [posixpath.join(self._folder or ".", place) for place in places]
         if len(places) != 1 or self.state.around.in_wheel(posixpath.normpath(places[0])):
             return left_over(self.advice)
         return self._run([posixpath.normpath(places[0])], [])
@@ -161,11 +166,13 @@ class _Step:
     ) -> dict[str, object]:
         words = [self.state.inner(word) for word in self.words]
         folder = self._folder
-        if folder and folder != ".":
+        if folder and folder != "." and any(word.endswith(".py") for word in words):
             words = [
                 posixpath.normpath(posixpath.join(folder, word)) if word.endswith(".py") else word
                 for word in words
             ]
+        elif folder and folder != ".":
+            words = ["sh", "-c", f"cd {shlex.quote(folder)} && {shlex.join(words)}"]
         step: dict[str, object] = {"command": words}
         environment = {**self.state.secrets, **self.environment}
         step.update({"env": environment} if environment else {})

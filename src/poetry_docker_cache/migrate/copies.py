@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.docker.dockerfile_syntax import Instruction
     from poetry_docker_cache.migrate.stage_state import StageState
+    from poetry_docker_cache.migrate.starts import Starts
 
 _MANIFEST = re.compile(
     r"(?:pyproject\.toml|poetry\.(?:lock|toml)|setup\.(?:py|cfg)|MANIFEST\.in|\.python-version"
@@ -72,11 +73,11 @@ def _words(rest: str) -> list[str]:
 class ContextCopies:
     """Translates what comes from the build context."""
 
-    def __init__(self, state: StageState, prefix: str, needed: Iterable[str]) -> None:
+    def __init__(self, state: StageState, prefix: str, starts: Starts | None = None) -> None:
         self._state = state
         self._prefix = prefix
-        self._needed = {*needed}
-        """The paths that the start command needs."""
+        self._needed = {*(starts.paths if starts else ())}
+        self._idle = starts.idle if starts else None
         self.whole = False
         """Whether the whole project was copied."""
         self.covered: list[str] = []
@@ -164,7 +165,10 @@ class ContextCopies:
             return setting("files", [path])
         if re.match(r"\.(?:bash|zsh|vim|profile|inputrc)", posixpath.basename(place)):
             return unneeded("settings of a shell")
+        if path == self._idle:
+            return unneeded("it only starts CMD")
         if path in self._needed:
+            self.covered.append(path)
             return unneeded("the start command runs it from its place in the project")
         moved = not file and around.has_code(path)
         if moved and isinstance(around.project.root, SourceTreeRoot):

@@ -53,6 +53,8 @@ class Reading:
     """Whether it copies the whole project."""
     covered: tuple[str, ...] = ()
     """Copied files that the image has by default."""
+    filled: frozenset[str] = frozenset()
+    """Places that its commands copy files to."""
 
 
 def read_image(
@@ -75,6 +77,7 @@ def read_image(
         home=reader.state.home,
         whole=reader.copies.whole,
         covered=tuple(reader.copies.covered),
+        filled=frozenset(reader.state.filled),
     )
 
 
@@ -93,7 +96,7 @@ class _Reader:
         self._around = around
         self._prefix = prefix
         self.state = self._new_state(is_final=True)
-        self.copies = ContextCopies(self.state, prefix, starts.paths)
+        self.copies = ContextCopies(self.state, prefix, starts)
         self._front_ends: dict[int, FrontEnd | None] = {}
         self._left: dict[int, int] = {}
         """Stages with a result that has no setting, and the line that copies it."""
@@ -411,7 +414,7 @@ class _Reader:
     def _copied_in(self, stage: DockerStage) -> dict[str, str]:
         """Return places in a build stage with the paths of the project that were copied there."""
         state = self._new_state(is_final=False)
-        copies = ContextCopies(state, self._prefix, ())
+        copies = ContextCopies(state, self._prefix)
         for each in (
             each for s in self._dockerfile.lineage(stage.number) for each in s.instructions
         ):

@@ -142,6 +142,8 @@ def _tidied(table: dict[str, object], reading: Reading, project: Project) -> dic
         files = [*_items(table, "files"), *reading.covered]
         files += [*(project.files or ())] if reading.whole else []
         table["files"] = [*outermost(tuple(dict.fromkeys(map(str, files))))]
+    elif project.files is None and reading.covered and not reading.whole:
+        table["files"] = [*outermost(tuple(dict.fromkeys(reading.covered)))]
     outputs = {
         str(path)
         for step in _items(table, "run")
@@ -153,7 +155,9 @@ def _tidied(table: dict[str, object], reading: Reading, project: Project) -> dic
     folders: dict[str, object] = {}
     for entry in _items(table, "directories"):
         path = str(entry["path"] if isinstance(entry, dict) else entry)
-        if path not in outputs | targets and (path not in folders or isinstance(entry, dict)):
+        if path not in outputs | targets | reading.filled and (
+            path not in folders or isinstance(entry, dict)
+        ):
             folders[path] = entry
     if folders:
         table["directories"] = [*folders.values()]

@@ -14,6 +14,7 @@ from poetry_docker_cache.migrate.application_steps import read_application_step
 from poetry_docker_cache.migrate.outcomes import Outcome, left_over, setting, unneeded
 from poetry_docker_cache.migrate.shell import (
     ShellCommand,
+    default_branch,
     inner_commands,
     split_commands,
     split_words,
@@ -53,6 +54,7 @@ _BY_POETRY = re.compile(
     r"(?:yes\s*\|\s*)?(?:python3?\s+-m\s+)?(?:poetry\s+check\b.*|poetry\s+(?:export|cache|config|self)\b|pip3?\s+freeze\b"
     r"|poetry\s+run\s+pip\s+freeze\b)[^&;]*$"
 )
+_OF_WHEELS = re.compile(r"\b(?:find|mv|cp|ls)\b.*\.whl\b")
 _NODE = ("npm", "yarn", "pnpm", "bun", "npx", "corepack")
 
 
@@ -96,7 +98,7 @@ def read_command(command: ShellCommand, state: StageState) -> Outcome:
         return _read_chmod(("chmod", "+x", "."), state)
     if program in ("su", "runuser", "gosu") and (inner := _inner_of(words)):
         return _all_of([part for _, part in split_commands(inner)], command, state)
-    if program in ("pipx", "uv", "virtualenv", "pdm", "pipenv", "yes"):
+    if program in ("pipx", "uv", "uvx", "virtualenv", "pdm", "pipenv", "yes"):
         return unneeded(_INSTALLS)
     if program in _NODE:
         return _read_node(words, state)
@@ -135,6 +137,18 @@ def _read_compound(command: ShellCommand, state: StageState) -> Outcome:
     text = command.text
     if _INSTALLERS.search(text) or _BY_POETRY.match(text):
         return unneeded(_INSTALLS)
+    if not state.is_final and _OF_WHEELS.search(text):
+        return unneeded("the build makes and installs the wheels itself")
+    given = [name for name, default in state.arguments.items() if default is not None]
+    defaults = {name: state.values[name] for name in given if name in state.values}
+    if branch := default_branch(text, defaults):
+        argument, body = branch
+        parts = [part for _, part in split_commands(body)]
+        return (
+            _all_of(parts, command, state)
+            if parts
+            else unneeded(f"it does not run with the default of the build argument {argument}")
+        )
     alternative = re.match(r"(.*?)\s*\|\|\s*(?:true|:|echo\b.*|exit 0)$", text)
     simple = alternative and split_words(alternative[1])
     if alternative and simple:
@@ -327,7 +341,8 @@ def _read_packages(words: tuple[str, ...], state: StageState) -> Outcome:
         return unneeded("packages for the build only")
     if not state.is_final:
         return unneeded("packages for a build stage: `build-image` has the usual ones")
-    reasons = {name: why_not_needed(name, used=state.used) for name in names}
+    installed = state.around.installed
+    reasons = {name: why_not_needed(name, used=state.used, installed=installed) for name in names}
     kept = [re.split("[=<>~]", name)[0] for name, reason in reasons.items() if not reason]
     if kept and state.has_vendor:
         return left_over(

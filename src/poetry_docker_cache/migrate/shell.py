@@ -11,13 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from poetry_docker_cache.docker.dockerfile_syntax import Instruction
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _OPTION = re.compile(r"--(?:mount|network|security)(?:=\S+|\s+\S+)?\s*")
 _KEYWORDS = ("if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "{")
+_KEYWORD = re.compile(r"(?:^|[\s;])(?:if|elif|else|fi|for|while|case)(?=[\s;]|$)")
+_CHOICE = re.compile(
+    r"if\s+\[{1,2}\s+[\"']?\$\{?(?P<name>\w+)\}?[\"']?\s+(?P<sign>==?|!=)\s+"
+    r"(?P<value>\"[^\"$]*\"|'[^']*'|[\w.-]+)\s+\]{1,2}\s*[;\n]\s*then\s(?P<yes>.*?)"
+    r"(?:[\s;]else\s(?P<no>.*?))?[\s;]fi",
+    re.DOTALL,
+)
 _PIPED = re.compile(r"[|<>`()]|\$\(")
 
 
@@ -109,6 +116,26 @@ def inner_commands(text: str) -> list[str]:
     parts = re.split(r"\bthen\b|\belse\b|\bfi\b|\belif\b|;|&&|\n", text)
     found = [re.sub(r"^(?:if|!)\s+", "", part.strip()) for part in parts]
     return [part for part in found if part and not part.startswith(("[", "test "))]
+
+
+def default_branch(text: str, defaults: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the commands of `if` that run with the defaults of the build arguments.
+
+    None unless the condition compares one argument that has a default.
+
+    >>> default_branch('if [ "$DEV" = 1 ]; then a; else b; fi', {"DEV": "0"})
+    ('DEV', 'b;')
+    """
+    match = _CHOICE.fullmatch(text.strip())
+    branches = {**match.groupdict("")} if match else {}
+    if (
+        not match
+        or match["name"] not in defaults
+        or _KEYWORD.search(branches["yes"] + branches["no"])
+    ):
+        return None
+    equal = defaults[match["name"]] == match["value"].strip("\"'")
+    return match["name"], branches["yes" if equal == (match["sign"] != "!=") else "no"].strip()
 
 
 def split_commands(text: str) -> list[tuple[int, str]]:

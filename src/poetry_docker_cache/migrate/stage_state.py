@@ -37,6 +37,8 @@ class StageState:
     group_ids: dict[str, str] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     """Folders that it creates, with their mode."""
+    filled: set[str] = field(default_factory=set)
+    """Places that the old build copies files to, so that they are part of the code."""
     copied: dict[str, str] = field(default_factory=dict)
     """Places in the image of copied files and folders, with their paths in the project."""
 

@@ -50,6 +50,8 @@ class Starts:
     entrypoint: Outcome
     paths: tuple[str, ...] = ()
     """The files of the project that the start command needs."""
+    idle: str | None = None
+    """The script of an ENTRYPOINT that only starts CMD."""
     texts: str = ""
     """The commands and the scripts that they run."""
     health: tuple[str, ...] | None = None

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _BUILDING = {
     *("autoconf", "automake", "binutils", "build-base", "build-essential", "cargo", "clang"),
@@ -35,6 +39,8 @@ _TO_LOOK_AROUND = {
     *("bash", "bash-completion", "htop", "iputils-ping", "less", "lsof", "man", "mc", "nano"),
     *("net-tools", "procps", "screen", "strace", "tmux", "tree", "vim", "vim-tiny", "zsh"),
 }
+_RUN_BY = {"git": "gitpython", "git-core": "gitpython"}
+"""Programs that a Python package runs, and cannot be imported without."""
 _INITS = ("tini", "dumb-init", "catatonit")
 _DOWNLOADERS = ("curl", "wget", "git", "git-core", "netcat", "netcat-openbsd", "netcat-traditional")
 
@@ -54,12 +60,15 @@ def package_names(words: tuple[str, ...]) -> list[str]:
     return names[after + 1 :] if after is not None else []
 
 
-def why_not_needed(package: str, *, used: str) -> str | None:
+def why_not_needed(package: str, *, used: str, installed: Collection[str] = ()) -> str | None:
     """Return why the image does not need a system package; None if it may.
 
-    `used` are the commands and scripts that run in the container.
+    `used` are the commands and scripts that run in the container, `installed` the normalised names
+    of the locked packages.
     """
     name = re.split(r"[=:<>~@]", package)[0]
+    if _RUN_BY.get(name) in installed:
+        return None
     if name == "gettext" and not re.search(r"gettext|msgfmt|envsubst|compilemessages", used):
         return "used to compile translations only, and a step of `run` has it in `packages`"
     if name in _INITS:

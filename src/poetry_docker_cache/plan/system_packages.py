@@ -140,10 +140,15 @@ _DEBIAN_WHEELS = {
     "pyodbc": _Needs(runtime=("libodbc2",)),
     "python-magic": _Needs(runtime=("libmagic1",)),
     "pyzbar": _Needs(runtime=("libzbar0",)),
+    "wand": _Needs(runtime=("libmagickwand-7.q16-10",)),
     "weasyprint": _Needs(runtime=("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0")),
 }
 # Names before Debian 13, which still accepts the other old names.
-_BOOKWORM = {"libldap2": "libldap-2.5-0", "libxmlsec1t64-openssl": "libxmlsec1-openssl"}
+_BOOKWORM = {
+    "libldap2": "libldap-2.5-0",
+    "libmagickwand-7.q16-10": "libmagickwand-6.q16-6",
+    "libxmlsec1t64-openssl": "libxmlsec1-openssl",
+}
 _BULLSEYE = {**_BOOKWORM, "libldap2": "libldap-2.4-2", "libodbc2": "libodbc1"}
 _DEBIAN_OLDER_NAMES = {"bookworm": _BOOKWORM, "bullseye": _BULLSEYE}
 
@@ -182,6 +187,7 @@ _RPM_NAMES = {
     "libharfbuzz-subset0": "harfbuzz",
     "libldap2": "openldap",
     "libmagic1": "file-libs",
+    "libmagickwand-7.q16-10": "ImageMagick-libs",
     "libmariadb3": "mariadb-connector-c",
     "libodbc2": "unixODBC",
     "libpango-1.0-0": "pango",
@@ -224,6 +230,7 @@ _ALPINE_RUN = {
 _ALPINE_LOADED = {
     "cairosvg": ("so:libcairo.so.2",),
     "python-magic": ("libmagic",),
+    "wand": ("imagemagick",),
     "weasyprint": (
         "so:libfontconfig.so.1",
         "so:libgobject-2.0.so.0",

@@ -55,6 +55,8 @@ _LACKING = re.compile(
     r"|wait-for\S*|\S*venv/bin/\S+)(?=\s|$)",
     re.MULTILINE,
 )
+_PREPARES = re.compile(r"set [-+][\w ]+|(?:\.|source) \S*/activate|\w+=\(\s*\)")
+_STARTS_CMD = re.compile(r"exec (?:\"\$\{\w+\[@\]\}\" )?\"?\$@\"?")
 _SHEBANG = re.compile(r"#! *(?:/usr/bin/env +(?:-S +)?)?(\S+)")
 
 
@@ -126,6 +128,19 @@ def joined(entrypoint: Command, command: Command) -> Command:
     return (*entrypoint, *command)
 
 
+def idle_entrypoint(folder: Path, stage: Stage) -> str | None:
+    """Return the path of an ENTRYPOINT script that only starts CMD, after `activate` at most."""
+    if isinstance(stage.entrypoint, str) or len(stage.entrypoint) != 1:
+        return None
+    path = stage.origin(posixpath.normpath(posixpath.join(stage.workdir, stage.entrypoint[0])))
+    if path is None or not is_here(folder, path) or not is_file(folder / path):
+        return None
+    lines = re.sub(r"(?m)(?:^|\s)#.*$", "", text_of(folder / path)).splitlines()
+    found = [line.strip() for line in lines if line.strip()]
+    prepares = all(_PREPARES.fullmatch(line) for line in found[:-1])
+    return path if found and prepares and _STARTS_CMD.fullmatch(found[-1]) else None
+
+
 def dockerfile_start(
     folder: Path,
     root: WheelRoot | SourceTreeRoot,
@@ -136,6 +151,8 @@ def dockerfile_start(
     """Read the start command of a stage; None if it has none."""
     reading = _Reading(folder=folder, root=root, scripts=scripts, stage=stage)
     first, then = stage.entrypoint, stage.command
+    if idle_entrypoint(folder, stage):
+        first = ()
     if not first and not then:
         return None
     found = reading.start(name, joined(first, then))

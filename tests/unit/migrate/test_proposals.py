@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from old_dockerfiles import FILES, TREE, make_shop, proposal_of, read_shop
+from old_dockerfiles import FILES, PACKAGES, PYPROJECT, TREE, make_shop, proposal_of, read_shop
+from projects import package
 
 from poetry_docker_cache.migrate.proposal import propose
 
@@ -26,6 +27,8 @@ LINES: dict[str, dict[str, object]] = {
     "RUN pip install --upgrade pip setuptools && poetry config virtualenvs.create false": {},
     "RUN poetry export -f r.txt > r.txt && pip install -r r.txt && rm -rf /root/.cache": {},
     "RUN if [ $DEV = 1 ]; then poetry install; else poetry install --only main; fi": {},
+    'ARG DEV=no\nRUN if [ "$DEV" = yes ]; then x y; else poetry install --only main; fi': {},
+    "ARG DEV=no\nRUN if [ $DEV != no ]; then x y; fi": {},
     "RUN echo done || true": {},
     "RUN useradd -m shop && chown -R shop /app\nUSER shop": {},
     "COPY pyproject.toml poetry.lock README.md ./": {},
@@ -111,6 +114,11 @@ LINES: dict[str, dict[str, object]] = {
 LEFT_OVER = {
     "RUN pip install celery": "poetry add celery",
     "RUN python manage.py migrate": "database",
+    "RUN mkdir -p media && cp -r conf/* media": "copy = [",
+    "RUN cd conf && bash make.sh": '["sh", "-c", "cd conf && bash make.sh"]',
+    "ARG DEV=yes\nRUN if [ $DEV = yes ]; then x y; fi": 'command = ["x", "y"]',
+    "ARG DEV=no\nENV DEV=yes\nRUN if [ $DEV = yes ]; then x y; fi": 'command = ["x", "y"]',
+    "ARG DEV\nRUN if [ $DEV = yes ]; then x y; fi": "instructions.runtime",
     "RUN python -c 'import shop; shop.prepare()'": "run = [",
     "RUN curl -o /usr/bin/x https://x.test/x": "copy = [",
     "RUN dnf install -y httpd": "Red Hat",
@@ -150,9 +158,11 @@ def test_line_becomes_settings(tmp_path: Path, lines: str) -> None:
 def test_line_is_left_over_with_advice(tmp_path: Path, lines: str) -> None:
     """Each is listed with the number of its line."""
     make_shop(tmp_path, f"{HEAD}{INSTALL}{lines}\n{START}", files())
-    (left,) = proposal_of(read_shop(tmp_path)).left_over
+    found = proposal_of(read_shop(tmp_path))
+    (left,) = found.left_over
     assert LEFT_OVER[lines] in left.advice
-    assert left.line == 6 + lines.startswith(("RUN <<EOF", "ARG"))
+    assert left.line == 6 + (lines.count("\n") if lines.startswith("ARG") else "<<EOF" in lines)
+    assert not found.settings.keys() & {"directories", "run"}
 
 
 @pytest.mark.parametrize(
@@ -215,11 +225,15 @@ def test_command_that_would_be_chosen_anyway_is_not_proposed(tmp_path: Path) -> 
         ('ENTRYPOINT ["poetry", "run"]\nCMD ["python", "-m", "shop"]', {}),
         ('ENTRYPOINT ["python", "-m", "shop"]', {"entrypoint": ["python", "-m", "shop"]}),
         ("CMD /app/.venv/bin/python -m shop", {}),
+        ('COPY start.sh /\nENTRYPOINT /start.sh $0 $@\nCMD ["python", "-m", "shop"]', {}),
+        ('COPY start.sh /\nENTRYPOINT ["/start.sh"]\nCMD ["python", "-m", "shop"]', {}),
     ],
 )
 def test_start_runs_without_poetry(tmp_path: Path, lines: str, settings: dict[str, object]) -> None:
     """An entrypoint stays one, so that `docker run IMAGE ARGUMENTS` still works."""
-    make_shop(tmp_path, f"{HEAD}{INSTALL}{lines}\n", {**FILES, "shop/__main__.py": "x = 1\n"})
+    start = '#!/bin/sh\nset -e\n. /x/.venv/bin/activate  # the old one\n\nexec "$@"\n'
+    files = {**FILES, "shop/__main__.py": "x = 1\n", "start.sh": start}
+    make_shop(tmp_path, f"{HEAD}{INSTALL}{lines}\n", files)
     found = proposal_of(read_shop(tmp_path))
     command = (
         {}
@@ -227,6 +241,51 @@ def test_start_runs_without_poetry(tmp_path: Path, lines: str, settings: dict[st
         else {"command": ["python", "-m", "shop"]}
     )
     assert (found.left_over, found.settings) == ([], {"python": "3.12", **command, **settings})
+
+
+def test_entrypoint_that_prepares_more_is_left_over(tmp_path: Path) -> None:
+    """The command alone is not the same as with it."""
+    lines = 'COPY start.sh /\nENTRYPOINT ["/start.sh"]\nCMD ["python", "-m", "shop"]\n'
+    start = '#!/bin/sh\npoetry run migrate\nexec "$@"\n'
+    files = {**FILES, "shop/__main__.py": "x = 1\n", "start.sh": start}
+    make_shop(tmp_path, f"{HEAD}{INSTALL}{lines}", files)
+    assert "start.sh" in proposal_of(read_shop(tmp_path)).left_over[0].advice
+
+
+def test_git_is_kept_for_a_package_that_runs_it(tmp_path: Path) -> None:
+    """GitPython cannot be imported without git."""
+    pyproject = PYPROJECT.replace('["gunicorn"]', '["gunicorn", "gitpython"]')
+    make_shop(
+        tmp_path,
+        f"{HEAD}{INSTALL}RUN apt-get install -y git curl\n{START}",
+        pyproject=pyproject,
+        packages=[*PACKAGES, package("gitpython")],
+    )
+    assert proposal_of(read_shop(tmp_path)).settings["runtime-packages"] == ["git"]
+
+
+def test_wheels_that_a_build_stage_moves_need_nothing(tmp_path: Path) -> None:
+    """The build installs the packages of the lock file."""
+    make_shop(
+        tmp_path,
+        "FROM python:3.12 AS build\nWORKDIR /w\nCOPY . .\nRUN poetry build -f wheel\\\n"
+        " && find dist -name '*.whl' -print0 | xargs -0 -I {} mv {} /wheels/ && cp dist/*.whl /w\n"
+        f"RUN uvx poetry export -o r.txt\n{HEAD}COPY --from=build /opt/venv /opt/venv\n{START}",
+    )
+    assert proposal_of(read_shop(tmp_path)).left_over == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "files"),
+    [("COPY shop shop\nCOPY conf /etc/conf\n", ["shop"]), ("COPY . .\nCOPY conf conf\n", None)],
+)
+def test_source_tree_has_only_what_was_copied(
+    tmp_path: Path, lines: str, files: list[str] | None
+) -> None:
+    """Its default is everything, which may be more than the old image contained."""
+    tree = {**FILES, "conf/shop.ini": "", "secret/notes.txt": ""}
+    make_shop(tmp_path, f"{HEAD}{lines}{START}", tree, pyproject=TREE)
+    assert proposal_of(read_shop(tmp_path)).settings.get("files") == files
 
 
 def test_stages_of_build_and_front_end_become_settings(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def test_adds_usual_packages(
         (["lightgbm", "numpy"], "python:3.13-slim", ("libgomp1",)),
         (["opencv-python", "lightgbm"], "python:3.13-slim-bookworm", OPENCV),
         (["pyodbc"], "python:3.9-slim-bullseye", ("libodbc1",)),
+        (["wand"], "python:3.13-slim", ("libmagickwand-7.q16-10",)),
+        (["wand"], "python:3.11-slim-bookworm", ("libmagickwand-6.q16-6",)),
         (["lightgbm"], "python:3.13-alpine", ()),
     ],
 )
