@@ -130,6 +130,7 @@ def shop(index: AcmeIndex, clean_poetry: Path, tmp_path: Path) -> Iterator[Shop]
             base_image=f"{registry.host}/base/python:{IMAGE_PYTHON}",
             image=f"{registry.host}/team/shop",
             layers=3,
+            sbom=False,  # its requests are tested in test_referrers
         )
         project.lock()
         found = Shop(

@@ -141,9 +141,9 @@ def built(shop: Project) -> tuple[Steps, list[str]]:
 
 
 def test_both_platforms_run(
-    engine: DockerEngine, registry: str, built: tuple[Steps, list[str]]
+    engine: DockerEngine, registry: str, shop: Project, built: tuple[Steps, list[str]]
 ) -> None:
-    """One build makes both images, each with packages and wheels for its architecture."""
+    """One build makes both images, each with packages, wheels and an SBOM for its architecture."""
     assert built
     image = f"{registry}/both/shop:1.2.3"
     index = json.loads(engine.docker("buildx", "imagetools", "inspect", "--raw", image).stdout)
@@ -152,6 +152,13 @@ def test_both_platforms_run(
         for manifest in index["manifests"]
     ]
     assert {*BOTH} <= {*platforms}
+    for platform in BOTH:
+        verified = shop.poetry.run(shop.folder, "docker", "verify", image, "--platform", platform)
+        assert "The attached SBOM lists the installed packages." in verified.stdout
+    compared = shop.poetry.run(shop.folder, "docker", "diff", "--against", image, "--json")
+    (found,) = json.loads(compared.stdout)["images"]
+    assert {layer["state"] for layer in found["layers"]} == {"kept"}
+    assert found["reasons"] == []
     common = ["acme-lib", "acme-shop", "acme-util", "acme-words"]
     assert run_image(engine, image, BOTH[0]) == {
         "names": sorted([*common, "acme-sixty-four"]),

@@ -71,7 +71,7 @@ def modules(python: Path, command: Sequence[str], path: Path | None = None) -> s
                 *(f"commands.{name}" for name in ("build", "docker_command", "doctor", "export")),
                 *(f"commands.{name}" for name in ("init", "layers", "run_tests")),
                 "commands",
-                "commands.diff",
+                *(f"commands.{name}" for name in ("diff", "sbom", "verify")),
                 "errors",
             ],
         ),
