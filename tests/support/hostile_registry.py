@@ -162,7 +162,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return 201, b"", {"Docker-Content-Digest": digest}
         if kind == "manifests":
             media_type, content = registry.manifests.get((name, last), ("", b""))
-            return (200, content, {"Content-Type": media_type}) if content else (404, b"", {})
+            digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+            headers = {"Content-Type": media_type, "Docker-Content-Digest": digest}
+            return (200, content, headers) if content else (404, b"", {})
         if self.command == "POST":
             source = (query.get("from", [""])[0], query.get("mount", [""])[0])
             if source in registry.blobs:
