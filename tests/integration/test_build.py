@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from acme import PASSWORD, AcmeIndex, Project, make_shop
+from acme import IMAGE_PYTHON, PASSWORD, AcmeIndex, Project, make_shop
 from builds import (
     NETWORK,
     build,
@@ -22,6 +22,8 @@ from builds import (
     read_progress,
     without_cache,
 )
+
+from poetry_docker_cache.docker.image_labels import BASE_NAME, CONTENTS, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +130,10 @@ def test_history_names_the_layers(engine: DockerEngine, built: Built) -> None:
 def test_labels_and_variables_are_unchanged(built: Built) -> None:
     """Quotes, dollars and backslashes are unchanged; metadata becomes OCI labels."""
     oci = "org.opencontainers.image"
-    assert built.image["Config"]["Labels"] == {
+    labels = dict(built.image["Config"]["Labels"])
+    assert labels.pop(BASE_NAME).endswith(f"python:{IMAGE_PYTHON}-slim")
+    assert decode({CONTENTS: labels.pop(CONTENTS)})
+    assert labels == {
         f"{oci}.title": "acme-shop",
         f"{oci}.version": "1.2.3",
         f"{oci}.description": 'Sells "things" for $5 \\ each',
