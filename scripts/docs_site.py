@@ -29,13 +29,18 @@ def main() -> int:
     """Build the site; return 1 if a link is broken."""
     parser = argparse.ArgumentParser(description="Build the documentation site.")
     parser.add_argument("--output", type=Path, default=ROOT / "site")
-    output = parser.parse_args().output.resolve()
+    return build(parser.parse_args().output.resolve(), ROOT / "docs")
+
+
+def build(output: Path, pages: Path) -> int:
+    """Build the site of a folder of pages; return 1 if a link is broken."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copy(ROOT / CONFIG, folder)
         config = YAML(typ="safe").load(ROOT / CONFIG)
-        write_pages(folder / "docs", str(config.get("repo_url", "")))
-        command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+        write_pages(pages, folder / "docs", str(config.get("repo_url", "")))
+        # With --quiet, --strict would see no warnings.
+        command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
         env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
         done = subprocess.run(command, cwd=folder, env=env, check=False)
         if done.returncode:
@@ -45,9 +50,9 @@ def main() -> int:
     return 0
 
 
-def write_pages(docs: Path, repository: str) -> None:
+def write_pages(pages: Path, docs: Path, repository: str) -> None:
     """Copy the pages and pictures, and the README as index.md."""
-    shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("*.json"))
+    shutil.copytree(pages, docs, ignore=shutil.ignore_patterns("*.json"))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     readme = re.sub(r"\]\((?!https?:|#|docs/)", "](../", readme).replace("](docs/", "](")
     (docs / "index.md").write_text(readme, encoding="utf-8")

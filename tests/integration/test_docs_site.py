@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import docs_site
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +28,16 @@ def test_site_is_built_offline(tmp_path: Path) -> None:
             r'<(?:script|img|link rel="stylesheet")[^>]*(?:src|href)="([^"]+)', text
         )
         assert not [url for url in loaded if url.startswith(("http:", "https:", "//"))], path.name
+
+
+@pytest.mark.parametrize("link", ["nowhere.md", "faq.md#nowhere"])
+def test_broken_link_fails(tmp_path: Path, link: str) -> None:
+    """A page or a heading that does not exist; nothing is written."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    with (tmp_path / "docs" / "faq.md").open("a", encoding="utf-8") as page:
+        page.write(f"\n[broken]({link})\n")
+    assert docs_site.build(tmp_path / "site", tmp_path / "docs") == 1
+    assert not (tmp_path / "site").exists()
 
 
 def test_links_to_code_lead_to_the_repository() -> None:
