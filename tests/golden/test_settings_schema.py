@@ -1,4 +1,4 @@
-"""The JSON schema in the package is the one that the settings define."""
+"""The JSON schema in the package matches the settings."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class PackageChange:
     new: str | None
     """None if it was removed."""
     layer: str
-    """The layer that has it; if it was removed, the one that had it."""
+    """Its layer; for a removed package, its layer before."""
     old_layer: str | None = None
     """The layer that had it, if that was another one."""
     platforms: tuple[str, ...] = ()

@@ -100,7 +100,7 @@ def _parsed(answer: Answer) -> Mapping[str, Any]:
     if answer.status:
         if "no such" in answer.err.lower() or "not known" in answer.err.lower():
             raise NotInEngine("the engine does not have it")
-        raise NotInEngine(f"the engine does not answer: {shortened(answer.err)}")
+        raise NotInEngine(f"the engine does not answer: {_reason(answer.err)}")
     try:
         (found,) = json.loads(answer.out)
         valid = isinstance(found, dict) and "Id" in found
@@ -110,6 +110,11 @@ def _parsed(answer: Answer) -> Mapping[str, Any]:
         raise NotInEngine("the engine's answer is not that of Docker or Podman")
     described: Mapping[str, Any] = found
     return described
+
+
+def _reason(message: str) -> str:
+    """Return the client's reason as a part of a sentence."""
+    return shortened(message).removesuffix(" Is the docker daemon running?").rstrip(".")
 
 
 def _lowered(found: Mapping[str, Any]) -> dict[str, Any]:

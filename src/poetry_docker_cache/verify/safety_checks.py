@@ -111,7 +111,7 @@ def check_writable(
 
 
 def check_secrets(tree: ImageTree, published: Collection[str]) -> Check:
-    """Check for logins and keys; packages contain `published` files, which are no secrets."""
+    """Check for logins and keys; packages contain `published` files, which are not secret."""
     found: dict[str, list[str]] = {}
     for path, kind in sorted(tree.secrets.items()):
         if path not in published:

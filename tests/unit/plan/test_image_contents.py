@@ -164,7 +164,7 @@ def test_base_and_python_are_not_settings(table: dict[str, object]) -> None:
 @given(VALID_TABLES)
 @limits(max_examples=10, phases=[Phase.generate])
 def test_every_change_of_the_dockerfile_changes_the_contents(table: dict[str, object]) -> None:
-    """Whatever setting makes it; only those of how to build are left out."""
+    """For every setting, except those of how to build."""
     kept = {key: value for key, value in table.items() if key not in WITHOUT_EFFECT_ON_CONTENT}
     if (whole := _planned(kept)) is None:
         return

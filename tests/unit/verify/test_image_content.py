@@ -63,7 +63,7 @@ def problems(found: list[Check]) -> list[str]:
 
 
 def test_unchanged_image_is_fine() -> None:
-    """One line for each check; a key that a package publishes is no secret."""
+    """One line for each check; a key that a package publishes is not secret."""
     found = checks(stored())
     lines = [f"{line.mark} {line.text}".strip() for line in as_lines(found, sections=CONTENT)]
     assert lines == [
