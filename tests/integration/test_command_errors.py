@@ -525,7 +525,7 @@ OPTIONS = {
         (
             (*BUILD, "web"),
             "There is no image 'web': the project has a single image",
-            "after `--`",
+            "options for Docker follow `--`",
             None,
         ),
         ((*BUILD, "."), "Do not pass a build context, such as '.'", "Leave it", None),
