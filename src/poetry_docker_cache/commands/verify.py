@@ -22,8 +22,8 @@ class VerifyCommand(DockerCommand):
         argument("image", "The image: HOST/NAME:TAG, or the path of a .tar archive.")
     ]
     options: ClassVar[list[Option]] = [
-        option("as", None, "Which of several images of the settings it is.", flag=False),
-        option("platform", None, "The platform, if it has several.", flag=False),
+        option("as", None, "Name of the image in the settings, if they have several.", flag=False),
+        option("platform", None, "Platform to check, if the image has several.", flag=False),
         option("json", None, "Print JSON."),
         *DockerCommand.options,
     ]
