@@ -86,8 +86,8 @@ class Settings:
         " else `true`",
         read=values.boolean,
         takes="`true` or `false`",
-        meaning="whether `base-image` has a shell and pip. Without them, all but `compile` and the"
-        " final check runs on `build-image`, which is then required",
+        meaning="whether `base-image` has a shell and pip. Without them, everything except"
+        " `compile` and the final check runs on `build-image`, which is then required",
         example="shell = false",
     )
     platforms: tuple[str, ...] = setting(
