@@ -17,7 +17,7 @@ bench: $(READY)  ## compare with handwritten Dockerfiles, and write docs/bench.*
 	@$(VENV) scripts/bench.py --output docs/bench --readme README.md --command "make bench"
 
 test: $(READY)  ## run all tests, with a private container engine if there is no other
-	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	@$(VENV) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 test-unit: $(READY)  ## run the tests that need no engine and no network
 	@$(VENV) -m pytest tests/unit

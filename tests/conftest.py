@@ -64,9 +64,9 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the files so that both workers stay busy to the end.
+    """Order the files so that all workers stay busy to the end.
 
-    One worker starts with the longest file and waits for the base images, while the other runs
+    One worker starts with the longest file and waits for the base images, while the others run
     tests that need no engine. Then the other long files run, and the short ones fill the gap at the
     end.
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.command_line import (
+    CACHE_PERMISSIONS,
     SECRET_ID,
     each,
     given,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 _NEEDS_ALLOW = (0, 19)
 """Since this version of buildx, bake reads outside the working directory only if allowed to."""
 _OUTPUTS = {"--push": "type=registry", "--load": "type=docker"}
-FOLDERS = {"src": "fs.read", "dest": "fs"}
-"""The options of a cache of `type=local` that name a folder, and the permission for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +166,7 @@ def _used(targets: Iterable[Target], folder: str) -> list[str]:
             if options.get("type") == "local":
                 found |= {
                     f"{kind}={options[name]}": None
-                    for name, kind in FOLDERS.items()
+                    for name, kind in CACHE_PERMISSIONS.items()
                     if name in options
                 }
     return [*found]

@@ -26,6 +26,8 @@ SET_BY_BAKE = {
     "--ssh": "ssh=default=PATH",
 }
 """Options of `build` that bake lacks, with the value of `--set` to use instead."""
+CACHE_PERMISSIONS = {"src": "fs.read", "dest": "fs"}
+"""The options of a cache of `type=local` that name a folder, and bake's permission for it."""
 
 _SET = "--set"
 # Bake needs `--allow` for what `build` simply does; `build` has it for these entitlements only.
@@ -98,6 +100,8 @@ def builds_other(request: BuildRequest) -> bool:
 METADATA_OPTION = "--metadata-file"
 """An option of our command, and of buildx."""
 SECRET_ID = "auth"  # noqa: S105  # the name under which the Dockerfile mounts it
+PROGRESS = "BUILDKIT_PROGRESS"
+"""The variable of buildx that sets the style of its progress output."""
 PROGRESS_MODES = ("auto", "plain", "tty", "quiet", "rawjson")
 _QUIET_PROGRESS = (0, 13)
 """The first buildx with `--progress=quiet`; older ones have `--quiet` for it."""

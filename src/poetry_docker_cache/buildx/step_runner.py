@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from poetry_docker_cache.buildx import engine
+from poetry_docker_cache.buildx.command_line import PROGRESS
 from poetry_docker_cache.buildx.engine_info import Answer
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.engine import Watch
     from poetry_docker_cache.buildx.steps import Step
 
-PROGRESS = "BUILDKIT_PROGRESS"
-"""The variable of buildx that sets the style of its progress output."""
 _SECONDS = 60 * 60.0
 """The timeout of a command whose output is captured."""
 _STDERR = 2

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.build_stream import RAWJSON, BuildStream
-from poetry_docker_cache.buildx.step_runner import PROGRESS
+from poetry_docker_cache.buildx.command_line import PROGRESS
 from poetry_docker_cache.report.build_rows import Subject
 from poetry_docker_cache.report.earlier_build import EarlierBuild
 from poetry_docker_cache.report.line_display import LineDisplay

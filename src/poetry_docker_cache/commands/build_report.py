@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.command_line import (
     METADATA_OPTION,
+    PROGRESS,
     builds_other,
     named_result,
     only_prints,
     requested_platforms,
 )
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
-from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.commands.image_packages import packages_of
 from poetry_docker_cache.comparison.package_changes import package_changes
 from poetry_docker_cache.docker.image_labels import BASE_DIGEST

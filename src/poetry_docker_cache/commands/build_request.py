@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.buildx.bake import FOLDERS
 from poetry_docker_cache.buildx.command_line import (
+    CACHE_PERMISSIONS,
     SET_BY_BAKE,
     BuildRequest,
     names_context,
@@ -218,7 +218,7 @@ def _outside(image: PlannedImage) -> Iterator[str]:
         yield f"fs.read={image.context}"
     setting = image.settings.cache and placed(image.settings.cache, image.folder)
     if isinstance(setting, Store) and setting.type == "local":
-        for name, kind in FOLDERS.items():
+        for name, kind in CACHE_PERMISSIONS.items():
             path = setting.get(name)
             if path and not Path(path).is_relative_to(repository):
                 yield f"{kind}={path}"

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.build_folder import build_folder
+from poetry_docker_cache.buildx.command_line import PROGRESS
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
-from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.commands.build_labels import origin_labels, planned_labels
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
