@@ -29,15 +29,15 @@ PAGE = ROOT / "docs" / "reliability.md"
 TITLE = """\
 # Reliability
 
-What happens when something around a build fails: {count} faults, each produced by a test. This page
-is written from the tests. `make faults` runs them all and writes it again; except for those marked
-*(slow)*, they also run in CI.
+What happens if something around a build fails? A test produces each of these {count} faults. The
+tests also write this page: `make faults` runs all of them and updates it. Those that are not marked
+*(slow)* also run in CI.
 
 Each test checks the exit status and the last lines of the output, which say what is wrong and what
-to type. It also checks that no file has changed except those that the command writes, that
-credentials are neither in the output nor in a file that is left, and that the command works once
-the fault is over. The tests in `test_command_errors`, whose commands stop before they do anything,
-only check the message and that nothing has changed.
+to type. It also checks that only the files that the command writes have changed, that no
+credentials are in the output or in a remaining file, and that the command works after the fault.
+The tests in `test_command_errors` check only the message and that nothing has changed, because
+their commands stop before they do anything.
 """
 
 

@@ -326,7 +326,7 @@ CLIENTS = (
     Client(
         fault="docker prints text instead of JSON",
         script="echo '<html>proxy error</html>'",
-        says="is not that of Docker's client: <html>proxy error</html>",
+        says="does not answer as Docker's client does: <html>proxy error</html>",
         fix="Install Docker's client, or put it first on the PATH. Check with: docker info",
     ),
     Client(

@@ -356,7 +356,7 @@ def test_links_out_of_the_build_context_are_noted(tmp_path: Path) -> None:
     text = PYPROJECT.replace("[tool.poetry-docker-cache]", "[tool.poetry]\npackage-mode = false\n")
     shop = make(tmp_path / "shop", pyproject=text)
     (shop / "common").symlink_to("../common")
-    assert "Links that point out of the build context: common." in poetry(shop, *EXPORT).err
+    assert "These links leave the build context: common." in poetry(shop, *EXPORT).err
 
 
 @pytest.mark.usefixtures("client")

@@ -178,11 +178,11 @@ def test_image_in_an_archive(shop: Path, tmp_path: Path) -> None:
 
 
 def test_image_of_something_else(shop: Path, tmp_path: Path) -> None:
-    """It does not say what it holds, or in a form of another release."""
+    """It has no label with its contents, or one in the form of another release."""
     for labels in ({}, {CONTENTS: '{"form": 99}'}):
         outcome = poetry(shop, "docker", "diff", "--against", archive(tmp_path, labels))
         assert (outcome.status, outcome.out) == (1, "")
-        assert "does not say what it holds" in outcome.err
+        assert "has no label with its contents" in outcome.err
         assert "--against HEAD" in outcome.err
 
 

@@ -131,8 +131,8 @@ def permission_note(requests: Sequence[BuildRequest], engine: EngineInfo) -> str
     if not asked:
         return None
     return (
-        "The project's own files choose what is outside the project, or your SSH agent, for the"
-        " build. buildx asks for your permission, and fails without a terminal. To give it, add"
+        "The project's own files make the build use your SSH agent, or paths outside the project."
+        " buildx asks for your permission, and fails without a terminal. To allow it, add"
         f" `-- {shlex.join(asked)}`."
     )
 

@@ -117,7 +117,7 @@ def no_buildx(broken: str) -> DockerCacheError:
 def strange_client(docker: str, printed: str) -> DockerCacheError:
     """Return the error for a client whose answer is not JSON."""
     return DockerCacheError(
-        f"The answer of {docker} is not that of Docker's client: {shortened(printed)}",
+        f"{docker} does not answer as Docker's client does: {shortened(printed)}",
         fix="Install Docker's client, or put it first on the PATH. Check with: docker info",
     )
 

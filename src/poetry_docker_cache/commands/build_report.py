@@ -62,8 +62,8 @@ _CACHE = "cache.manifest"
 _SILENT = ("quiet", "rawjson")
 """Progress styles without a summary: no output, and output for programs."""
 _MOVED = (
-    f"The label {BASE_DIGEST} is wrong: the builder has another base image than its registry. Build"
-    " again with --pull."
+    f"The label {BASE_DIGEST} is wrong: the builder used another base image than its registry has."
+    " Build again with --pull."
 )
 _DAY = 24 * 60 * 60
 

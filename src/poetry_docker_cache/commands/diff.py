@@ -32,9 +32,10 @@ and how much of the image stays. It builds nothing and changes no file.
   <info>poetry docker diff --against main</>               a branch, tag or commit of git
   <info>poetry docker diff --against ghcr.io/acme/shop:1</> an image in the engine or in a registry
 
-Without <info>--against</>, that is the image that <info>poetry docker build</> names, if it exists;
-otherwise the commit HEAD. Of an image, only its labels and sizes are read, and they need a build by
-<info>poetry docker build</>. Neither a git revision nor an image in a registry needs an engine.
+Without <info>--against</>, it compares with the image that <info>poetry docker build</> names, if
+that exists, else with the commit HEAD. It reads only labels and sizes of an image, and only
+<info>poetry docker build</> writes these labels. Neither a git revision nor an image in a registry
+needs an engine.
 """
 
     def work(self) -> int:

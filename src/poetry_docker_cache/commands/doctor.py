@@ -31,9 +31,9 @@ image can be built without an engine.
 
 Each line starts with a mark. After <info>✗</> and <info>!</>, the next line says what to do.
 
-  <info>✓</>  fine
-  <info>!</>  worth reading, or not checked, with the reason
-  <info>✗</>  prevents a build: the exit status is 1
+  <info>✓</>  all is well
+  <info>!</>  a warning, or not checked, with the reason
+  <info>✗</>  an error that prevents a build: the exit status is 1
 
 With <info>-q</>, only the exit status says whether anything prevents a build. Servers have 20
 seconds to answer; without them and without an engine, the other checks still run.

@@ -223,8 +223,8 @@ def _from_image(image: PlannedImage, name: str, *, local: bool | None = None) ->
         contents = decode(found.labels)
         if contents is None:
             raise _UnknownContentsError(
-                f"The image {name} does not say what it holds: it was not built by `poetry docker"
-                " build`, or by an older release of it.",
+                f"The image {name} has no label with its contents: another tool built it, or"
+                " another release of `poetry docker build`.",
                 fix="Build it again, or compare with a git revision: `poetry docker diff --against"
                 " HEAD`.",
             )
@@ -261,7 +261,7 @@ def _compare(image: PlannedImage, earlier: _Earlier, digest_of: DigestOf) -> tup
         base_digests=(before, now) if now else None,
         sizes=earlier.sizes,
     )
-    unknown = f"Whether {name} is a newer image is unknown: its registry did not say."
+    unknown = f"Whether a newer {name} exists is unknown: its registry did not answer."
     return Result(
         image=image.image, title=image.title, against=earlier.against, comparison=comparison
     ), unknown if comparable and not now else ""

@@ -51,8 +51,8 @@ def sending_notes(image: PlannedImage) -> list[str]:
             raise _unreadable(place)
         links.append(place)
     note = (
-        f"Links that point out of the build context: {listing(links)}. In the image, they point to"
-        " the same paths there, which may not exist."
+        f"These links leave the build context: {listing(links)}. In the image, they point to the"
+        " same paths, which may not exist there."
     )
     return [note] if links else []
 
@@ -147,7 +147,7 @@ def _silent_note(image: PlannedImage) -> list[str]:
     asks = any(wheel.git_ignored and wheel.backend in BACKENDS for wheel in image.plan.wheels)
     why = git_problem(image.folder) if asks else None
     note = (
-        f"Unknown which files git tracks ({why}): files of a package that .gitignore names are"
-        " left out, even if git tracks them."
+        f"git cannot say which files it tracks ({why}): files of a package that match .gitignore"
+        " are left out, even if git tracks them."
     )
     return [note] if why else []

@@ -24,15 +24,17 @@ class InitCommand(DockerCommand):
             "The Dockerfile to replace (default: the project's own, if it has one).",
             flag=False,
         ),
-        option("target", None, "Its production stage (default: found by name).", flag=False),
-        option("yes", "y", "Write the settings without a question."),
+        option(
+            "target", None, "Its production stage (default: chosen by CI or by name).", flag=False
+        ),
+        option("yes", "y", "Write the settings without asking."),
         option("dry-run", None, "Write nothing."),
         option("json", None, "Print JSON."),
     ]
     help = """\
 Reads the project's Dockerfile and what belongs to it (.dockerignore, Compose file, Procfile, GitHub
 workflow), and shows the settings that replace it, as a diff of pyproject.toml. Lines without a
-setting are listed, each with what to do. The settings are written after a question.
+setting are listed, each with what to do. Before it writes the settings, it asks.
 
 Without a Dockerfile, it asks for the name, the Python version, the port and the start command.
 

@@ -33,15 +33,16 @@ class LayersCommand(DockerCommand):
     ]
     help = """\
 Shows each package with its size and layer, and the average cost of updating one package, in
-packages and bytes: with the current settings, and with better ones if there are any. Add
-<info>--write</> to write those to <info>[tool.poetry-docker-cache]</> as <info>layers</> and
-<info>own-layers</>.
+packages and bytes: with the current settings, and with better ones if it finds any. Add
+<info>--write</> to write the better ones to <info>[tool.poetry-docker-cache]</> as
+<info>layers</> and <info>own-layers</>.
 
-If the settings define several images, those that share layers are shown in one table. It lists each
-package once; the name of its layer ends with the images that have it, unless all do. Run
+If the settings define several images, one table shows all that share layers. It lists each package
+once. If only some images have a package, the name of its layer ends with their names. Run
 <info>poetry docker layers api</> to show a single image.
 
-Below are the front ends and build steps (<info>assets</>, <info>run</>), and what runs them again.
+Below the table are the front ends and build steps (<info>assets</>, <info>run</>), and what runs
+them again.
 
 Sizes come from the project's virtual environment if it has the locked version, then from a built
 image. Otherwise they are estimated from the size of the download in the package index.

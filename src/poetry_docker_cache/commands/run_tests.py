@@ -49,11 +49,11 @@ Arguments after <info>--</> are passed to pytest:
 
     <info>poetry docker test -- -x -k cart</>
 
-The groups are those named test or tests, else dev. Other groups, for this run:
+The default groups are those named test or tests, else dev. To choose other groups for this run:
 
     <info>poetry docker test --with ci</>
 
-The tests run without a network. For those that need one, such as a database on this machine:
+The tests run without a network. If they need one, for example a database on this machine:
 
     <info>poetry docker test --network host</>
 """

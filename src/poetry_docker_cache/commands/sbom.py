@@ -17,7 +17,7 @@ class SbomCommand(DockerCommand):
     """Prints the SBOM of an image without building it."""
 
     name = "docker sbom"
-    description = "Prints what an image holds as a CycloneDX document, without building it."
+    description = "Prints the contents of an image as a CycloneDX document, without building it."
     arguments: ClassVar[list[Argument]] = [
         argument("image", "Image to describe, if the settings define several.", optional=True)
     ]

@@ -22,26 +22,26 @@ class VerifyCommand(DockerCommand):
         argument("image", "The image: HOST/NAME:TAG, or the path of a .tar archive.")
     ]
     options: ClassVar[list[Option]] = [
-        option("as", None, "Which of several images of the settings it is.", flag=False),
-        option("platform", None, "The platform, if it has several.", flag=False),
+        option("as", None, "Name of the image in the settings, if they have several.", flag=False),
+        option("platform", None, "Platform to check, if the image has several.", flag=False),
         option("json", None, "Print JSON."),
         *DockerCommand.options,
     ]
     help = """\
-Reads the layers of an image and checks them. The image is not run. It is looked for in the engine,
-then in its registry; a name that ends with <info>.tar</> is an archive.
+Reads the layers of an image and checks them, without running it. The image comes from the engine,
+else from its registry. A name that ends with <info>.tar</> is an archive.
 
-It checks that the packages and their versions are those of <info>poetry.lock</> for these groups
-and this platform, that no file of a package was changed or added, and that an attached SBOM agrees;
-that the user is not root and cannot write the code; that there are no logins, private keys, caches
-of pip, Poetry or <info>.git</>; that console scripts and the start command exist. It shows the base
-image and its age.
+The checks: the packages and their versions are those of <info>poetry.lock</> for these groups and
+this platform. No file of a package was changed or added, and an attached SBOM lists the same
+packages. The user is not root and cannot write the code. The image contains no logins, private
+keys, caches of pip, Poetry or <info>.git</>. Console scripts and the start command exist. It also
+shows the base image and its age.
 
 Each line starts with a mark. After <info>✗</> and <info>!</>, the next line says what to do.
 
-  <info>✓</>  fine
-  <info>!</>  worth reading, or unknown
-  <info>✗</>  not as it should be: the exit status is 1
+  <info>✓</>  all is well
+  <info>!</>  a warning, or unknown
+  <info>✗</>  an error: the exit status is 1
 """
 
     def work(self) -> int:

@@ -121,10 +121,9 @@ def check_files(plan: ImagePlan, sizes: Iterable[tuple[str, int]]) -> Check:
         count += 1
     total = sum(folders.values())
     files = f"{count} file{'s' * (count != 1)}" if count else "no files"
-    taken = f"{files}, {megabytes(total)}" if count else files
-    message = f"The image takes {taken} from the project beside its wheel. {rules}."
-    if plan.application is None:
-        message = message.replace(" beside its wheel", "")
+    taken = f"{files} of the project" + (f" ({megabytes(total)})" if count else "")
+    also = "also " if plan.application else ""  # the project's wheel
+    message = f"The image {also}contains {taken}. {rules}."
     if total < _LARGE:
         return ok("files", message)
     largest = sorted(folders, key=lambda name: -folders[name])[:_MOST_FOLDERS]

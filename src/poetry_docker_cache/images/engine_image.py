@@ -107,7 +107,7 @@ def _parsed(answer: Answer) -> Mapping[str, Any]:
     except (ValueError, TypeError):
         valid = False
     if not valid:
-        raise NotInEngine("the engine's answer is not that of Docker or Podman")
+        raise NotInEngine("the engine does not answer as Docker or Podman does")
     described: Mapping[str, Any] = found
     return described
 

@@ -134,8 +134,8 @@ class ContextCopies:
         if posixpath.basename(path) in names:
             return unneeded("a path dependency, which the build installs from a wheel")
         return left_over(
-            f"{path} is outside the project, and an image has files of the project only. Move it"
-            " into the project, or make it a path dependency."
+            f"{path} is outside the project, but an image contains only files of the project. Move"
+            " it into the project, or make it a path dependency."
         )
 
     def _path(self, path: str, copying: Copying, *, several: bool) -> Outcome:

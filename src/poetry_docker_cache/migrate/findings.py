@@ -296,7 +296,7 @@ def _no_hashes(old: OldImage) -> Lines:
 
 _DETECTORS: tuple[tuple[str, Callable[[OldImage], Lines]], ...] = (
     (
-        "An edit of pyproject.toml installs all packages again, even of a linter's settings.",
+        "Any edit of pyproject.toml, even of a linter's setting, installs all packages again.",
         _reinstalls,
     ),
     ("HEALTHCHECK is missing: add `healthcheck` if your platform uses it.", _no_healthcheck),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.migrate.surroundings import Surroundings
 
 SEE_LAST_USER = "see the last USER"
-_OTHER_STAGE = "a stage that the image is not made of"
+_OTHER_STAGE = "a stage that the image does not use"
 _BUILD_STAGE = "a build stage: the build has its own"
 _UV = re.compile(r"(?:^|/)(?:uv|poetry)(?=[:@]|$)")
 _USUAL_USERS = ((r"no(?:body)", "65534:65534"), ("www-data", "33:33"), ("daemon", "1:1"))

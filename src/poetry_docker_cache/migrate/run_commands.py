@@ -471,7 +471,7 @@ def _read_chmod(words: tuple[str, ...], state: StageState) -> Outcome:
         return unneeded(
             "a script is started through its interpreter, and a copied program gets its `mode`"
         )
-    return unneeded("everybody can read the files of the image")
+    return unneeded("everyone can read the files of the image")
 
 
 def _read_touch(words: tuple[str, ...], state: StageState) -> Outcome:

@@ -70,7 +70,7 @@ def why_not_needed(package: str, *, used: str, installed: Collection[str] = ()) 
     if _RUN_BY.get(name) in installed:
         return None
     if name == "gettext" and not re.search(r"gettext|msgfmt|envsubst|compilemessages", used):
-        return "used to compile translations only, and a step of `run` has it in `packages`"
+        return "only needed to compile translations: a step of `run` has it in `packages`"
     if name in _INITS:
         return "replaced by `init`, if the start command uses it"
     if name in _BUILDING or name.startswith(("gcc-", "g++-", "clang-")):
@@ -79,8 +79,8 @@ def why_not_needed(package: str, *, used: str, installed: Collection[str] = ()) 
         return "the base image has Python and pip"
     if name.endswith(("-dev", "-devel")) or name == "libpq":
         return (
-            "headers for building: `build-image` has the usual ones, and the libraries that the"
-            " packages need are added or named by a check in the build"
+            "headers for building: `build-image` has the usual ones. The build adds the libraries"
+            " that packages need, or names those that are missing"
         )
     if name in (*_DOWNLOADERS, *_FOR_THE_INSTALL, *_TO_LOOK_AROUND) or name.startswith("vim"):
         program = "nc" if name.startswith("netcat") else name
@@ -93,8 +93,8 @@ def why_not_needed(package: str, *, used: str, installed: Collection[str] = ()) 
         if re.search(rf"(?<![\w/.-]){re.escape(program)}(?![\w.-])", used):
             return None
         return (
-            "used by the old build only, as far as the start command and the scripts show; if your"
-            f" code runs it, add `{name}` to `runtime-packages`"
+            "neither the start command nor a script uses it: only the old build does; if your code"
+            f" runs it, add `{name}` to `runtime-packages`"
         )
     return None
 

@@ -49,8 +49,8 @@ def read_variable(name: str, raw: str, value: str, state: StageState) -> Outcome
         state.secrets[name] = value
         return (
             left_over(
-                "It looks like a secret, which everybody can read in an image. Pass it when the"
-                " container starts; a step of `run` gets a value of its own in `env`."
+                "It looks like a secret, and everyone who has the image can read it. Pass it when"
+                " the container starts. For a step of `run`, set another value in its `env`."
             )
             if value
             else unneeded("an empty value")

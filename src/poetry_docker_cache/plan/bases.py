@@ -153,7 +153,7 @@ def build_notes(settings: Settings, bases: Bases, *, compiles: bool) -> Notes:
     if settings.build_image is not None or not has_digest(bases.final) or has_digest(bases.build):
         return ()
     note = (
-        f"`base-image` has a digest, but {bases.build} has none: what is compiled there may change"
-        " with that tag. To pin it, set `build-image` with a digest."
+        f"`base-image` has a digest, but {bases.build} has none: packages that are compiled on it"
+        " may change when this tag moves. To pin it, set `build-image` with a digest."
     )
     return (note,)

@@ -124,7 +124,7 @@ def _best(  # noqa: PLR0913  # all inputs of the choice
     reason = f"the {only} that the project allows"
     reason += f" ({listing(young)} is less than a year old)" if young else ""
     if newest != tags[0]:
-        reason += " and that poetry.lock can be read for"
+        reason += " and for which poetry.lock can be read"
     if best != newest:
         lacking = [name for name in misfits[newest] if name not in misfits[best]]
         most = "the most" if misfits[best] else "all"

@@ -81,7 +81,7 @@ def _configured_urls() -> dict[str, list[str]]:
 def _other_host(destination: Destination, known: str) -> DockerCacheError:
     name, url = destination
     return DockerCacheError(
-        f"The project uses {name!r} for {destination.host}, but your configuration says that it is"
+        f"The project uses {name!r} for {destination.host}, but your configuration uses it for"
         f" {known}. The credentials of {name!r} were not sent.",
         fix=f"If {destination.host} may have them, run\n\n"
         f"    poetry config {shlex.quote(f'repositories.{name}')} {shlex.quote(url)}\n\n"

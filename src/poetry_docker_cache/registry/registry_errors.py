@@ -127,7 +127,7 @@ def refusal(  # noqa: PLR0913  # all that the explanation names
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         problem, fix = f"{host} fails", "Try again later."
     elif said:
-        problem = f"{host} cannot {'take' if push else 'give'} {name}"
+        problem = f"{host} does not {'accept' if push else 'provide'} {name}"
         fix = "Check the name, or ask the registry's operator."
     else:
         return not_a_registry(host, status)

@@ -281,7 +281,7 @@ class RegistrySession:
         if parts.scheme != "https" and (is_safe or not self._allows_http(request.url)):
             raise RegistryError(
                 f"{self.host} refers to {host} without TLS.",
-                fix="Its operator can let it use https there.",
+                fix="Ask the registry's operator to use https there.",
             )
         connect, read = self._timeout
         failure: RegistryError

@@ -151,7 +151,7 @@ ERRORS = (
     Cause(
         r"dockerfile parse error(?P<line> on line \d+)?: (?P<why>unknown (?:flag|instruction): .*)",
         "{source} is not valid{at}: {why}",
-        "{correct}\nIf only a newer frontend of BuildKit knows it, {syntax}.",
+        "{correct}\nIf only a newer frontend of BuildKit supports it, {syntax}.",
     ),
     Cause(
         r"dockerfile parse error(?P<line> on line \d+)?: (?P<why>.*)",

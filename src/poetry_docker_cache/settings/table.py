@@ -86,8 +86,8 @@ class Settings:
         " else `true`",
         read=values.boolean,
         takes="`true` or `false`",
-        meaning="whether `base-image` has a shell and pip. Without them, all but `compile` and the"
-        " final check runs on `build-image`, which is then required",
+        meaning="whether `base-image` has a shell and pip. Without them, everything except"
+        " `compile` and the final check runs on `build-image`, which is then required",
         example="shell = false",
     )
     platforms: tuple[str, ...] = setting(
@@ -159,7 +159,7 @@ class Settings:
     )
     sbom: bool = _switch(
         default=True,
-        meaning="whether `build --push` attaches [what the image holds](docs/sbom.md) (SBOM) to it",
+        meaning="whether `build --push` attaches the [list of its contents](docs/sbom.md) (SBOM)",
         example="sbom = false",
     )
     build_on_host: bool = _switch(
@@ -408,7 +408,7 @@ class Settings:
         " automatic reload",
         read=variant_values.reader(_NAMES, tests=False),
         takes="a table of `groups`, `extras`, `command` and `env`",
-        meaning="the image of `build --dev`: what it has in addition",
+        meaning="what the image of `build --dev` adds to the image",
         example='dev = { groups = ["dev"], command = ["flask", "run", "--debug"] }',
     )
     test: VariantSettings = setting(
@@ -417,7 +417,7 @@ class Settings:
         " project's tests",
         read=variant_values.reader(_NAMES, tests=True),
         takes="a table of `groups`, `extras`, `command`, `env`, `files` and `network`",
-        meaning="the image of `poetry docker test`: what it has in addition; `network = true` lets"
+        meaning="what the image of `poetry docker test` adds to the image; `network = true` lets"
         " tests use the network",
         example='test = { groups = ["test"], files = ["examples"] }',
     )

@@ -86,9 +86,9 @@ def test_large_files_are_named() -> None:
     """Data that is forgotten beside the code makes each image large."""
     plan = plans.plan(plans.project(root=plans.TREE, files=None))
     small = check_files(plan, [("shop", 1000), ("manage.py", 50)])
-    assert (small.status, small.message.split(" from")[0]) == (
+    assert (small.status, small.message.split(". ")[0]) == (
         "ok",
-        "The image takes 2 files, 1.1 kB",
+        "The image contains 2 files of the project (1.1 kB)",
     )
     large = check_files(plan, [("shop", 1000), ("data", 90_000_000), ("data", 80_000_000)])
     assert large.status == "warning"

@@ -474,7 +474,7 @@ def test_python_with_an_ambiguous_lock_is_not_chosen(tmp_path: Path) -> None:
     new = [{"version": version, "python": ">=3.10"} for version in double]
     python = chosen(legacy({"a": [*new, {"version": "*", "python": "<3.10"}]}))
     assert python.tag == "3.9"
-    assert "that poetry.lock can be read for" in python.reason
+    assert "for which poetry.lock can be read" in python.reason
     with pytest.raises(DockerCacheError, match=r"Python 3\.10: .* version of a that") as raised:
         chosen(legacy({"a": [{"version": version} for version in double]}))
     assert "another `python`" in raised.value.fix

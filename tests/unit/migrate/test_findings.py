@@ -28,7 +28,7 @@ CMD ["python", "-m", "shop"]
 """
 # A change of a line, the start of the finding, and its lines.
 COSTS = [
-    ("COPY poetry.lock ./", "COPY poetry.lock pyproject.toml ./", "An edit of pyproject", (4,)),
+    ("COPY poetry.lock ./", "COPY poetry.lock pyproject.toml ./", "Any edit of pyproject", (4,)),
     ('HEALTHCHECK CMD ["python", "-m", "shop"]', "", "HEALTHCHECK is missing", ()),
     ("USER 1000", "USER root", "The application runs as root", (9,)),
     ("USER 1000", "RUN pip install --no-cache-dir poetry==2\nUSER 1000", "Poetry is in", (9,)),

@@ -87,7 +87,7 @@ def test_variable_with_another_host_is_an_error(
 ) -> None:
     """It wins over the files, as in Poetry, for each name that Poetry reads it for."""
     monkeypatch.setenv("POETRY_REPOSITORIES_CORP_URL", "https://corp.test")
-    with pytest.raises(DockerCacheError, match=r"that it is corp.test"):
+    with pytest.raises(DockerCacheError, match=r"uses it for corp.test"):
         gather(config=repository(URL))
     monkeypatch.setenv("POETRY_REPOSITORIES_CORP_URL", "https://evil.test")
     assert gather(config=repository("https://corp.test")).unconfirmed == ()

@@ -119,7 +119,7 @@ def test_retry_after_is_seconds_or_date() -> None:
         (413, True, True, "too large", "`client_max_body_size`"),
         (429, False, False, "limits the number of requests", "or run `docker login host.test`"),
         (500, True, True, "host.test fails", "Try again later"),
-        (400, True, True, "cannot take host.test/team/app", "Check the name"),
+        (400, True, True, "does not accept host.test/team/app", "Check the name"),
     ],
 )
 def test_refusal_says_what_to_do(
