@@ -54,11 +54,11 @@ os.environ["ENGINE_KEEPS_BYTECODE"] = "1"
 
 LONGEST = (
     *("test_cache_machines", "test_shapes", "test_from_source", "test_cache", "test_bench"),
-    *("test_direct", "test_reuse", "test_readme", "test_build", "test_leaks", "test_ci_shell"),
-    *("test_inside_poetry_versions", "test_platforms", "test_bases", "test_images", "test_demo"),
-    *("test_layers_command", "test_buildah", "test_build_shapes", "test_path_packages"),
-    *("test_no_engine", "test_oldest_python", "test_applications", "test_older_locks"),
-    *("test_install_reuse", "test_examples", "test_variants", "test_assets"),
+    *("test_direct", "test_reuse", "test_docs_commands", "test_build", "test_leaks"),
+    *("test_ci_shell", "test_inside_poetry_versions", "test_platforms", "test_bases"),
+    *("test_images", "test_demo", "test_layers_command", "test_buildah", "test_build_shapes"),
+    *("test_path_packages", "test_no_engine", "test_oldest_python", "test_applications"),
+    *("test_older_locks", "test_install_reuse", "test_examples", "test_variants", "test_assets"),
 )
 """Test files that take a minute or more, longest first."""
 

@@ -37,13 +37,19 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def install(folder: Path, wheel: Path) -> Path:
-    """Copy an environment with Poetry, and install the wheel; return the path of its `poetry`."""
+def copy_environment(folder: Path) -> Path:
+    """Copy an environment that has Poetry only, and return its `poetry`."""
     shutil.copytree(poetry_python(POETRY).parents[1], folder, symlinks=True)
     python, poetry = folder / "bin" / "python", folder / "bin" / "poetry"
     _, _, code = poetry.read_text(encoding="utf-8").partition("\n")
     poetry.write_text(f"#!{python}\n{code}", encoding="utf-8")
-    install_packages(python, str(wheel))
+    return poetry
+
+
+def install(folder: Path, wheel: Path) -> Path:
+    """Install the wheel beside Poetry in a new environment, and return its `poetry`."""
+    poetry = copy_environment(folder)
+    install_packages(poetry.with_name("python"), str(wheel))
     return poetry
 
 

@@ -27,6 +27,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_PROGRAM = """\
+#!{python} -IS
+import json, os, sys
+own, status = f"/proc/{{os.getpid()}}/fd", f"{{__file__}}-{{os.getpid()}}"
+os.mkfifo(status)
+request = {{"words": sys.argv[1:], "env": {{**os.environ}}, "at": os.getcwd(), "namespace": None}}
+request |= {{name: f"{{own}}/{{at}}" for at, name in enumerate(("stdin", "stdout", "stderr"))}}
+request["status"] = status
+with open("/proc/{server}/fd/0", "w") as server:
+    server.write(json.dumps(request) + "\\n")
+with open(status) as answer:
+    code = int(answer.read())
+os.unlink(status)
+sys.exit(code)
+"""
+
 
 class WarmPoetry:
     """The server, which ends with the process that started it."""
@@ -62,6 +78,11 @@ class WarmPoetry:
                 path.read_text(errors="replace") if path.exists() else "" for path in (out, err)
             ]
         return subprocess.CompletedProcess([*words], code, *texts)
+
+    def write_program(self, path: Path) -> None:
+        """Write a `poetry` for shells that runs its commands in this way."""
+        path.write_text(_PROGRAM.format(python=sys.executable, server=self._process.pid))
+        path.chmod(0o755)
 
     def stop(self) -> None:
         """End the server."""
@@ -117,7 +138,8 @@ def _import_all() -> None:
 
 def _become(request: dict[str, Any]) -> NoReturn:
     """Turn the forked process into one that runs the command."""
-    for number, path in ((0, os.devnull), (1, request["stdout"]), (2, request["stderr"])):
+    places = (request.get("stdin", os.devnull), request["stdout"], request["stderr"])
+    for number, path in enumerate(places):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
         os.dup2(os.open(path, flags, 0o600), number)
     if request["namespace"] is not None:
