@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INSTALL = "pipx inject poetry ."
 NOT_TYPED = {
+    "jq": "may not be installed",
     "make": "each target has a test or a CI job of its own",
     "docker buildx imagetools inspect docker:29.8.2-cli": "needs Docker Hub",
     "docker compose up": "runs until it is stopped",
