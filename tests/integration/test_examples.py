@@ -45,6 +45,28 @@ def example(
     return copy
 
 
+def test_fastapi_and_flask(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """Both images start a server that no setting names."""
+    for name in ("fastapi", "flask"):
+        build(example(name))
+    with (
+        run_container(engine, "books:1.0.0") as api,
+        run_container(engine, "guestbook:1.0.0") as site,
+    ):
+        book = {"title": "The Left Hand of Darkness", "year": 1969}
+        assert json.loads(get(engine, api, "/books/1")) == book
+        assert "<li>Ada was here" in get(engine, site)
+
+
+def test_cli(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """The image takes the tool's arguments and its input."""
+    build(example("cli"))
+    counted = engine.docker(
+        "run", "--rm", "--interactive", "words:1.0.0", "--lines", text="one two\nthree\n"
+    )
+    assert counted.stdout == "2\n"
+
+
 def test_django(engine: DockerEngine, example: Callable[[str], Project]) -> None:
     """The page names the collected style sheet, and the server sends it."""
     build(example("django"))
