@@ -29,7 +29,11 @@ class Network:
         net = _free_network()
         data = {"net": str(net), "mtu": _mtu()}
         self.record.write_text(json.dumps(data), encoding="utf-8")
-        _ip("link", "add", self.bridge, "mtu", str(_mtu()), "type", "bridge")
+        # Otherwise, the address changes with the containers on the bridge, and those that know the
+        # old one lose the network for up to a minute.
+        address = "02:42:" + net[1].packed.hex(":")
+        mtu = str(_mtu())
+        _ip("link", "add", self.bridge, "address", address, "mtu", mtu, "type", "bridge")
         _ip("addr", "add", f"{net[1]}/24", "dev", self.bridge)
         _ip("link", "set", self.bridge, "up")
         for rule in _rules(str(net)):

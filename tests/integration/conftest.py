@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import clean_poetry as clean
 import pytest
-from acme import AcmeIndex
+from acme import AcmeIndex, Project
 from command_line import Client
 from engines import DockerEngine, docker_engine, unavailable
 from reference import PoetryInstall
@@ -66,6 +67,20 @@ def poetry_home(
         return clean.Poetry.isolated(clean_poetry, tmp_path_factory.mktemp("home"), engine.env)
 
     return make
+
+
+@pytest.fixture
+def example(
+    engine: DockerEngine, poetry_home: Callable[[DockerEngine], clean.Poetry], tmp_path: Path
+) -> Callable[[str], Project]:
+    """Return a function that copies an example; its project is in a folder of it, or the top."""
+    ignored = shutil.ignore_patterns("__pycache__", ".*", "node_modules", "dist")
+
+    def copy(name: str, folder: str = ".") -> Project:
+        shutil.copytree(clean.ROOT / "examples" / name, tmp_path / name, ignore=ignored)
+        return Project(tmp_path / name / folder, poetry_home(engine))
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from acme import Project
 from builds import build, failed_build
+from containers import get, run_container
 from node_image import make_node_image
 from npm_registry import NpmRegistry
 
@@ -50,11 +52,30 @@ assets = { folder = "web", image = "node-of-this-machine", output = "dist", to =
 """
 
 
-def test_front_end(
+@pytest.fixture(scope="module", autouse=True)
+def _node_image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make the default image of front ends."""
+    make_node_image(engine, tmp_path_factory.mktemp("node") / "image", "node:22-slim")
+
+
+def test_recipe(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """The API of the example serves the page that the front end's build wrote."""
+    project = example("front-end")
+    done = subprocess.run(
+        ["npm", "config", "get", "registry"], capture_output=True, text=True, check=True
+    )
+    (project.poetry.home / ".npmrc").write_text(f"registry={done.stdout}", encoding="utf-8")
+    project.poetry.run(project.folder, "docker", "build")
+    with run_container(engine, "board:1.0.0") as board:
+        assert "<title>Board</title>" in get(engine, board)
+        assert get(engine, board, "/api/notes") == '["Water the plants"]'
+
+
+def test_private_registry(
     engine: DockerEngine, poetry_home: Callable[[DockerEngine], Poetry], tmp_path: Path
 ) -> None:
     """Install scripts see neither token nor network, and an edit downloads nothing again."""
-    make_node_image(engine, tmp_path / "image", "node-of-this-machine")
+    engine.docker("tag", "node:22-slim", "node-of-this-machine")
     poetry = poetry_home(engine)
     project = Project(tmp_path / "shop", poetry)
     with NpmRegistry(TOKEN, {"left": {"install.js": INSTALL}}) as registry:

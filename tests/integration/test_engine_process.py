@@ -451,6 +451,17 @@ def test_probe_of_a_real_engine(engine: DockerEngine, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.engine
+def test_bridge_keeps_its_address(engine: DockerEngine) -> None:
+    """Containers that know the address keep their network when others start and end."""
+    option = '{{index .Options "com.docker.network.bridge.name"}}'
+    bridge = engine.docker("network", "inspect", "--format", option, "bridge").stdout.strip()
+    origin = Path("/sys/class/net", bridge, "addr_assign_type")
+    if not origin.exists():
+        pytest.skip("the engine runs on another machine")
+    assert origin.read_text(encoding="ascii") == "3\n", "an address that was set (net/core)"
+
+
+@pytest.mark.engine
 @pytest.mark.parametrize("number", [INT, TERM, HUP])
 def test_signal_on_a_terminal_ends_a_real_build(
     base: Path, engine: DockerEngine, number: int

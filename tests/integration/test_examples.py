@@ -1,30 +1,25 @@
-"""Each recipe of docs/recipes.md is built from its folder in `examples`, and used."""
+"""Each recipe of docs/recipes.md is built from its folder in `examples`, and used.
+
+Two are elsewhere: the front end in test_assets.py, and the GPU in test_recipes.py.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from acme import Project
 from containers import get, run_container, wait_for_answer
-from node_image import make_node_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clean_poetry import Poetry
+    from acme import Project
     from engines import DockerEngine
 
 pytestmark = pytest.mark.engine
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-IGNORED = shutil.ignore_patterns("__pycache__", ".*", "node_modules", "dist")
 
 
 def build(project: Project) -> None:
@@ -32,17 +27,26 @@ def build(project: Project) -> None:
     project.poetry.run(project.folder, "docker", "build")
 
 
-@pytest.fixture
-def example(
-    engine: DockerEngine, poetry_home: Callable[[DockerEngine], Poetry], tmp_path: Path
-) -> Callable[[str], Project]:
-    """Return a function that copies an example; its project is in a folder of it, or the top."""
+def test_fastapi_and_flask(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """Both images start a server that no setting names."""
+    for name in ("fastapi", "flask"):
+        build(example(name))
+    with (
+        run_container(engine, "books:1.0.0") as api,
+        run_container(engine, "guestbook:1.0.0") as site,
+    ):
+        book = {"title": "The Left Hand of Darkness", "year": 1969}
+        assert json.loads(get(engine, api, "/books/1")) == book
+        assert "<li>Ada was here" in get(engine, site)
 
-    def copy(name: str, folder: str = ".") -> Project:
-        shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=IGNORED)
-        return Project(tmp_path / name / folder, poetry_home(engine))
 
-    return copy
+def test_cli(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """The image takes the tool's arguments and its input."""
+    build(example("cli"))
+    counted = engine.docker(
+        "run", "--rm", "--interactive", "words:1.0.0", "--lines", text="one two\nthree\n"
+    )
+    assert counted.stdout == "2\n"
 
 
 def test_django(engine: DockerEngine, example: Callable[[str], Project]) -> None:
@@ -55,20 +59,6 @@ def test_django(engine: DockerEngine, example: Callable[[str], Project]) -> None
         assert style.startswith("/static/shop.")
         assert get(engine, site, style) == "body { font-family: sans-serif; }\n"
     assert "only-for-the-build" not in engine.docker("history", "--no-trunc", "shop:1.0.0").stdout
-
-
-def test_front_end(engine: DockerEngine, example: Callable[[str], Project], tmp_path: Path) -> None:
-    """The API serves the page that the front end's build wrote."""
-    make_node_image(engine, tmp_path / "image", "node:22-slim")
-    project = example("front-end")
-    done = subprocess.run(
-        ["npm", "config", "get", "registry"], capture_output=True, text=True, check=True
-    )
-    (project.poetry.home / ".npmrc").write_text(f"registry={done.stdout}", encoding="utf-8")
-    build(project)
-    with run_container(engine, "board:1.0.0") as board:
-        assert "<title>Board</title>" in get(engine, board)
-        assert get(engine, board, "/api/notes") == '["Water the plants"]'
 
 
 def test_api_and_worker(engine: DockerEngine, example: Callable[[str], Project]) -> None:

@@ -29,4 +29,6 @@ def make_node_image(engine: DockerEngine, folder: Path, tag: str) -> None:
     folder.mkdir()
     (folder / "Dockerfile").write_text(_DOCKERFILE, encoding="utf-8")
     contexts = [f"--build-context=node={binary.parent}", f"--build-context=npm={npm.parents[1]}"]
-    engine.docker("buildx", "build", "--load", "--tag", tag, *contexts, str(folder))
+    # Compressing it would take longer than all other steps.
+    output = "--output=type=docker,compression=uncompressed"
+    engine.docker("buildx", "build", output, "--tag", tag, *contexts, str(folder))
