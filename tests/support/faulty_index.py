@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from index import METADATA
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -87,7 +89,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 for path in sorted(index.packages.iterdir())
                 if path.name.partition("-")[0].replace("_", "-") == name
             ]
-            links = "".join(f'<a href="/files/{file}">{file}</a>\n' for file in files)
+            links = "".join(
+                f'<a href="/files/{file}" data-core-metadata="{has_metadata}">{file}</a>\n'
+                for file in files
+                if not file.endswith(METADATA)
+                for has_metadata in [str(f"{file}{METADATA}" in files).lower()]
+            )
             self._send(200 if files else 404, links.encode(), ("Content-Type", "text/html"))
 
     def do_HEAD(self) -> None:  # as above
