@@ -129,14 +129,14 @@ def test_fault_of_index_is_not_remembered(project: Path, packages: Path) -> None
         for fault, says in {
             "500": "error 500",
             "-500": "error 500",
-            HALF: "stopped during a download",
-            PAGE: "something else than the metadata",
+            HALF: "cannot be reached (IncompleteRead)",
+            PAGE: "",
         }.items():
             index.fault = fault
             outcome = sbom(project)
             assert licences(outcome) == {}
             assert says in outcome.err
-            assert outcome.err.count("The SBOM lacks") == 1
+            assert outcome.err.count("The SBOM lacks") == bool(says)
         index.fault = ""
         found = sbom(project)
         assert (licences(found), found.err) == (FOUND, "")

@@ -102,6 +102,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(405, b"")
 
     def _send_file(self, name: str) -> None:
+        if not (self.served.packages / name).exists():
+            self._send(404, b"")
+            return
         content = (self.served.packages / name).read_bytes()
         fault = self.served.fault
         if fault == REDIRECT:

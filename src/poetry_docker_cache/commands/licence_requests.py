@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
     from poetry.poetry import Poetry
 
-_MOST_AT_ONCE = 8
+_MOST_AT_ONCE = 4
+"""More would have to read the certificates for each connection, which takes 50 ms of CPU time."""
 _PATIENCE = 15.0
 """How many seconds all requests may take."""
-_LARGEST = 1 << 20
-"""Metadata ends with the description, which is not needed."""
 
 _Wheel = tuple["Mapping[str, Any]", "Mapping[str, str]"]
 """A locked package, and the wheel that is read."""
@@ -32,7 +31,7 @@ def request_licences(
     """Return the licences by the hash of the wheel, and why some are missing.
 
     A source that has failed is not asked again. A wheel without a metadata file has no licences;
-    one that its source does not list is left out.
+    a wheel that its source does not list is left out.
     """
     waiting: queue.SimpleQueue[LockedFile] = queue.SimpleQueue()
     for package, wheel in wheels:
@@ -72,18 +71,15 @@ def request_licences(
 
 
 def _request(servers: PackageServers, file: LockedFile) -> tuple[str, ...]:
-    """Return the licences of a wheel. Raises DockerCacheError and LookupError as `metadata`."""
+    """Return the licences of a wheel. Raises what `metadata` raises, also for another file."""
     server = servers.of(file)
     assert server is not None  # noqa: S101  # the wheel is from a source
-    text = server.metadata(file, _LARGEST)
+    text = server.metadata(file)
     if text is None:
         return ()
     licences = read_licences(text)
-    if licences is None:
-        raise DockerCacheError(
-            f"{server.title} answered with something else than the metadata of {file.file}.",
-            fix="Check your network: a proxy may want you to log in.",
-        )
+    if licences is None:  # such as a page of a proxy
+        raise LookupError(file.file)
     return licences
 
 

@@ -6,7 +6,8 @@ Poetry decides about credentials, certificates, proxies and retries.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from poetry.repositories.http_repository import HTTPRepository
 from poetry.repositories.legacy_repository import LegacyRepository
 from poetry.repositories.link_sources.json import SimpleJsonPage
 from poetry.utils.authenticator import Authenticator
-from requests import HTTPError, RequestException
+from requests import HTTPError
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.direct import REFUSED
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _PYPI = "pypi"
-_BLOCK = 1 << 16
-INCOMPLETE = "IncompleteRead"
-"""The message of an answer that is cut off, as urllib3 says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +58,10 @@ class PackageServer:
     session: Authenticator
     repository: HTTPRepository | None
     has_login: bool
+    _pages: defaultdict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
+    """By package: the requests for the same page wait for each other."""
 
     @classmethod
     def of_source(cls, poetry: Poetry, name: str) -> PackageServer:
@@ -126,7 +128,10 @@ class PackageServer:
         assert self.repository is not None  # noqa: S101  # it is a source
         failure = None
         try:
-            for link in _links(self.repository, Package(file.name, file.version), file.file):
+            package = Package(file.name, file.version)
+            with self._pages[file.name]:  # the repository keeps the page for the next thread
+                links = [*_links(self.repository, package, file.file)]
+            for link in links:
                 if link.filename == file.file:
                     return link
             # For Poetry, a refusal is an empty list, and on PyPI any error.
@@ -142,28 +147,25 @@ class PackageServer:
             raise failure
         return None
 
-    def metadata(self, file: LockedFile, most: int) -> bytes | None:
-        """Return the metadata file of a wheel (PEP 658), without what is after so many bytes.
+    def metadata(self, file: LockedFile) -> bytes | None:
+        """Return the metadata file of a wheel (PEP 658); None for a wheel without one.
 
-        None for a wheel without one; raises LookupError if the source does not list the wheel, and
-        DockerCacheError as above.
+        Raises LookupError if the source does not list the wheel, and DockerCacheError as above.
         """
+        assert self.repository is not None  # noqa: S101  # as above
         link = self.listed_link(file)
         if link is None:
             raise LookupError(file.file)
-        url = link.metadata_url
-        if url is None and not self.source.name:
-            # PyPI has them, but Poetry asks an API that does not say so.
-            url = f"{link.url_without_fragment}.metadata"
-        if url is None:
-            return None
+        # Many sources have them without saying so: mirrors, and PyPI in the API that Poetry uses.
+        url = link.metadata_url or f"{link.url_without_fragment.partition('?')[0]}.metadata"
+        missing = _GONE if link.has_metadata else (*_GONE, *_REFUSED)
         failure = None
         try:
-            with self.get(url, file) as response:
-                return _start_of(response, most)
-        except RequestException as error:
+            # On the connection of the page, if the host is the same: a new one costs much more.
+            return self.repository.session.get(url).content
+        except Exception as error:  # noqa: BLE001  # as above
             failure = self.explain(error, file.file)
-            if isinstance(error, HTTPError) and error.response.status_code in _GONE:
+            if isinstance(error, HTTPError) and error.response.status_code in missing:
                 return None
         raise failure
 
@@ -251,19 +253,6 @@ class PackageServers:
                 make = PackageServer.of_url if kind == "url" else PackageServer.of_source
                 self._known[kind, name] = make(self._poetry, name)
             return self._known[kind, name]
-
-
-def _start_of(response: Response, most: int) -> bytes:
-    """Read the first bytes of an answer. Raises RequestException if it is cut off."""
-    text: bytes = b""
-    for block in response.iter_content(_BLOCK):
-        text += block
-        if len(text) >= most:
-            return text[:most]
-    length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and len(text) < int(length):
-        raise RequestException(INCOMPLETE)
-    return text
 
 
 def _links(repository: HTTPRepository, package: Package, file: str) -> Iterable[Link]:

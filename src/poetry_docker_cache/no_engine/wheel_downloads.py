@@ -20,7 +20,7 @@ from requests import HTTPError, RequestException
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.wheelhouse import STRONG, has_hash
-from poetry_docker_cache.no_engine.package_servers import INCOMPLETE, PackageServers
+from poetry_docker_cache.no_engine.package_servers import PackageServers
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.full_disks import suggest_space
 from poetry_docker_cache.system.private_files import put
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 18
 _TRIES = 3
 _MOST_AT_ONCE = 10
+_INCOMPLETE = "IncompleteRead"  # as urllib3 says it
 
 
 class Progress(Protocol):
@@ -158,7 +159,7 @@ class WheelDownloads:
                 done += len(block)
                 self._progress(file.file, done, total)
         if total is not None and done < total:
-            raise RequestException(INCOMPLETE)
+            raise RequestException(_INCOMPLETE)
 
 
 def _checked(path: Path, file: LockedFile, what: str) -> Path:
