@@ -9,11 +9,13 @@ import pytest
 from command_line import Outcome, poetry
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from faulty_index import HALF, PAGE, faulty_index
+from faulty_index import HALF, PAGE, STALLED, faulty_index
 from index import PrivateIndex
 from poetry.config.config import Config
 from poetry.utils.authenticator import Authenticator
 from wheels import make_sdist, make_wheel
+
+from poetry_docker_cache.commands import licence_requests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +124,9 @@ def test_document_is_printed_without_access(
         assert licences(sbom(project)) == FOUND
 
 
-def test_fault_of_index_is_not_remembered(project: Path, packages: Path) -> None:
+def test_fault_of_index_is_not_remembered(
+    project: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The next document has the licences."""
     with faulty_index(packages, PASSWORD) as index:
         lock(project, index.url)
@@ -137,6 +141,10 @@ def test_fault_of_index_is_not_remembered(project: Path, packages: Path) -> None
             assert licences(outcome) == {}
             assert says in outcome.err
             assert outcome.err.count("The SBOM lacks") == bool(says)
+        with monkeypatch.context() as patience:
+            patience.setattr(licence_requests, "_PATIENCE", 0.5)
+            index.fault = STALLED
+            assert "did not answer within 0 seconds" in sbom(project).err
         index.fault = ""
         found = sbom(project)
         assert (licences(found), found.err) == (FOUND, "")

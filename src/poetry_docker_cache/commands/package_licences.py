@@ -119,7 +119,9 @@ def find_licences(
         except DockerCacheError as error:
             failure = error
         except Exception as error:  # noqa: BLE001  # must not fail a build
-            failure = DockerCacheError(f"This is a bug in poetry-docker-cache: {type(error)}.")
+            failure = DockerCacheError(
+                f"This is a bug in poetry-docker-cache: {type(error).__name__}."
+            )
     note = _note(len(wheels.keys() - found.keys()), failure) if failure else ""
     return PackageLicences(folder=images[0].folder, by_wheel=found, note=note)
 

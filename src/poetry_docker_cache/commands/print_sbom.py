@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform as machine
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,10 +46,12 @@ def print_sbom(  # noqa: PLR0913  # the options of the command
         )
     chosen, name = planned[0], _platform(platform, planned[0])
 
-    def check_credentials() -> None:
-        note_new_hosts(console, collect(poetry, chosen.sources).unconfirmed)
+    with contextlib.ExitStack() as waiting:
 
-    with saying(console, "Reading licences"):
+        def check_credentials() -> None:
+            note_new_hosts(console, collect(poetry, chosen.sources).unconfirmed)
+            waiting.enter_context(saying(console, "Reading licences"))
+
         licences = find_licences(planned, before=check_credentials)
     document = sbom_of(chosen, name, licences)
     if licences.note:

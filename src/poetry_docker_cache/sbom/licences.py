@@ -32,7 +32,13 @@ def wheel_with_licence(package: Mapping[str, Any]) -> Mapping[str, str] | None:
         for file in package.get("files", ())
         if file["file"].endswith(".whl") and _HASH.fullmatch(file["hash"])
     )
-    return min(wheels, key=lambda file: (file["file"], file["hash"]), default=None)
+    return min(wheels, key=_order, default=None)
+
+
+def _order(file: Mapping[str, str]) -> tuple[bool, str, str]:
+    """Sort wheels that an image may install before those for other systems."""
+    name = file["file"]
+    return not (name.endswith("-any.whl") or "linux_" in name), name, file["hash"]
 
 
 def read_licences(metadata: bytes) -> tuple[str, ...] | None:

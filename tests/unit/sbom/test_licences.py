@@ -61,11 +61,11 @@ def locked(*files: str, **keys: Any) -> dict[str, Any]:  # noqa: ANN401  # value
 
 def test_same_wheel_is_read_for_all_platforms() -> None:
     """The order in the lock file does not matter."""
-    names = ["a-1.tar.gz", *(f"a-1-cp313-cp313-{system}.whl" for system in ("linux", "win", "mac"))]
-    package = locked(*names)
+    systems = ("macosx_11_0_arm64", "musllinux_1_2_x86_64", "manylinux_2_28_x86_64", "win32")
+    package = locked("a-1.tar.gz", *(f"a-1-cp313-cp313-{system}.whl" for system in systems))
     chosen = wheel_with_licence(package)
     assert chosen is not None
-    assert chosen["file"] == "a-1-cp313-cp313-linux.whl"
+    assert chosen["file"] == "a-1-cp313-cp313-manylinux_2_28_x86_64.whl"
     random.shuffle(package["files"])
     assert wheel_with_licence(package) == chosen
 
