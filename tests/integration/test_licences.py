@@ -9,7 +9,7 @@ import pytest
 from command_line import Outcome, poetry
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from faulty_index import HALF, PAGE, STALLED, faulty_index
+from faulty_index import HALF, PAGE, REDIRECT, STALLED, faulty_index
 from index import PrivateIndex
 from poetry.config.config import Config
 from poetry.utils.authenticator import Authenticator
@@ -148,3 +148,12 @@ def test_fault_of_index_is_not_remembered(
         index.fault = ""
         found = sbom(project)
         assert (licences(found), found.err) == (FOUND, "")
+
+
+def test_other_host_gets_no_password(project: Path, packages: Path) -> None:
+    """The source may redirect to it."""
+    with faulty_index(packages, PASSWORD) as index, faulty_index(packages) as other:
+        lock(project, index.url)
+        index.other, index.fault = other.url.removesuffix("/simple/"), REDIRECT
+        assert licences(sbom(project)) == FOUND
+        assert set(other.told) == {""}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USER = "user"
+_ANNOUNCED = ' data-core-metadata="true"'
 HTML = b"<!doctype html><html><body>Log in to the network</body></html>"
 HALF, STALLED, SLOW, OTHER, PAGE, REDIRECT = (
     *("truncated", "stalled", "slow", "wrong hash", "HTML", "redirect"),
@@ -90,10 +91,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 if path.name.partition("-")[0].replace("_", "-") == name
             ]
             links = "".join(
-                f'<a href="/files/{file}" data-core-metadata="{has_metadata}">{file}</a>\n'
+                f'<a href="/files/{file}"{_ANNOUNCED * (file + METADATA in files)}>{file}</a>\n'
                 for file in files
                 if not file.endswith(METADATA)
-                for has_metadata in [str(f"{file}{METADATA}" in files).lower()]
             )
             self._send(200 if files else 404, links.encode(), ("Content-Type", "text/html"))
 
