@@ -3,9 +3,10 @@
     with PrivateIndex(wheels, {"me": "s3cret"}) as index:
         ...  # index.url
 
-pypiserver runs in a small server of this module, for three reasons. The library requests, which
+pypiserver runs in a small server of this module, for four reasons. The library requests, which
 Poetry and pip use, sends passwords in Latin-1, but pypiserver expects UTF-8. Its own server answers
-one request at a time. And tests count downloads in a log with one line per answer.
+one request at a time. Tests count downloads in a log with one line per answer. And a metadata file
+beside a wheel is served (PEP 658), which pypiserver does not do.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import hashlib
 import http
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+METADATA = ".metadata"
+"""The end of the name of a metadata file, after that of its wheel."""
+_WHEEL = re.compile(r'<a href="[^"]*/([^"/#]+\.whl)[#"]')
 
 
 class PrivateIndex:
@@ -84,12 +91,14 @@ class PrivateIndex:
     def downloads(self) -> list[str]:
         """Return the names of the files that were downloaded so far, including repetitions.
 
-        Range requests (status 206), with which Poetry reads the metadata of a wheel, do not count.
+        Range requests (status 206), with which Poetry reads the metadata of a wheel, do not count,
+        and metadata files neither.
         """
         return [
             urllib.parse.unquote(path.rpartition("/")[2])
             for method, path, status in self.requests()
             if method == "GET" and status == http.HTTPStatus.OK and path.startswith("/packages/")
+            if not path.endswith(METADATA)
         ]
 
     def stop(self) -> None:
@@ -163,6 +172,37 @@ def _application(pypiserver: Application, log: Path) -> Application:
     return application
 
 
+def _with_metadata(pypiserver: Application, packages: Path) -> Application:
+    """Wrap pypiserver to serve the metadata files beside wheels to the users of the wheels."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path.startswith("/packages/") and not path.endswith(METADATA):
+            return pypiserver(environ, start_response)
+        answers: list[tuple[str, list[tuple[str, str]]]] = []
+        own = {**environ, "PATH_INFO": path.removesuffix(METADATA)}
+        content = b"".join(pypiserver(own, lambda *answer: answers.append(answer[:2])))
+        status, headers = answers[0]
+        if path.endswith(METADATA) and status.startswith("200"):
+            file = packages / path.rpartition("/")[2]
+            status = status if file.exists() else "404 Not Found"
+            content, headers = file.read_bytes() if file.exists() else b"", []
+        elif path.startswith("/simple/"):
+            text = _WHEEL.sub(lambda link: _marked(link, packages), content.decode())
+            content = text.encode()
+        kept = [pair for pair in headers if pair[0].lower() != "content-length"]
+        start_response(status, [*kept, ("Content-Length", str(len(content)))])
+        return [content]
+
+    return application
+
+
+def _marked(link: re.Match[str], packages: Path) -> str:
+    """Return the start of a link, with the attribute that a metadata file exists, if it does."""
+    has_metadata = (packages / f"{link[1]}{METADATA}").exists()
+    return link[0].replace("<a ", '<a data-core-metadata="true" ') if has_metadata else link[0]
+
+
 def _end_with_parent() -> None:
     sys.stdin.read()  # the pipe is closed when the parent ends, even if it is killed
     os._exit(0)
@@ -189,7 +229,7 @@ def main() -> None:
         disable_fallback=True,
         backend_arg="simple-dir",
     )
-    application = _application(served, options.log)
+    application = _application(_with_metadata(served, options.packages), options.log)
     server = make_server("127.0.0.1", options.port, application, _Server, _Quiet)
     print(server.server_port, flush=True)
     threading.Thread(target=_end_with_parent, daemon=True).start()

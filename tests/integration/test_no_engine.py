@@ -136,7 +136,7 @@ def poetry(
     fill({"acme": index.packages, **folders})
     data = {f"acme_data-1.0.data/{name}": f"{name}\n" for name in ("data/share/x", "headers/x.h")}
     data["acme_data-1.0.data/scripts/acme-data"] = "#!python\nprint('data')\n"
-    make_wheel(index.packages, "acme-data", files=data)
+    make_wheel(index.packages, "acme-data", files=data, licence="MIT OR Apache-2.0")
     with contextlib.ExitStack() as stack:
         logins = {"acme": {"username": USER, "password": index.password}}
         for name, folder in folders.items():
@@ -197,6 +197,7 @@ def test_image_equals_buildkits(
         made = f"{image}-{name}"
         assert_equal_images(f"{made}:buildkit", f"{made}:wheels", base=f"{registry}/{BASE}")
         printed = project.poetry.run(project.folder, "docker", "sbom", name).stdout
+        assert printed.count('"expression": "MIT OR Apache-2.0"') == 1
         for way in ("buildkit", "wheels"):
             assert attached(f"{made}:{way}", MEDIA_TYPE) == [printed.encode()]
         check_distributions(PushedImage.read(f"{made}:wheels"), json.loads(printed))

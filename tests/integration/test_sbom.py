@@ -18,7 +18,8 @@ from poetry.factory import Factory
 from projects import wheel
 
 from poetry_docker_cache.commands.attach_sbom import attach_sbom
-from poetry_docker_cache.commands.early_sboms import EarlySboms
+from poetry_docker_cache.commands.early_sboms import EarlySboms, start_licences
+from poetry_docker_cache.commands.package_licences import KnownLicences
 from poetry_docker_cache.commands.planned_image import PlannedImage, plan_images
 from poetry_docker_cache.project.selection import SelectionOptions
 from poetry_docker_cache.registry import registry_session
@@ -28,6 +29,9 @@ from poetry_docker_cache.registry.referrers import find
 from poetry_docker_cache.registry.registries import Registries
 from poetry_docker_cache.registry.registry_client import digest_of
 from poetry_docker_cache.sbom.cyclonedx_document import MEDIA_TYPE
+from poetry_docker_cache.sbom.licences import wheel_with_licence
+from poetry_docker_cache.system.cache_folder import cache_folder
+from poetry_docker_cache.system.compat import tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +41,19 @@ VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 KINDS = ("git_dependency", "lock_20", "monorepo", "shape_groups", "shape_sources")
 
 
+def copied(name: str, folder: Path) -> Path:
+    """Copy a case, and remember a licence for each wheel, since no index has these packages."""
+    case = copy_case(name, folder)
+    for lock in case.rglob("poetry.lock"):
+        packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", ())
+        wheels = filter(None, map(wheel_with_licence, packages))
+        KnownLicences(cache_folder()).keep({wheel["hash"]: ("MIT",) for wheel in wheels})
+    return case
+
+
 def run(folder: Path, name: str, *options: str) -> Outcome:
     """Run the command in a copy of a case."""
-    case = copy_case(name, folder / name)
+    case = copied(name, folder / name)
     Config.create(reload=True)  # Poetry reads poetry.toml only once in a process
     return poetry(project_in(case), "docker", "sbom", *options)
 
@@ -114,7 +128,7 @@ def test_file_is_written_and_errors_say_what_to_type(tmp_path: Path) -> None:
 @pytest.fixture
 def image(tmp_path: Path) -> PlannedImage:
     """Plan an image of a case."""
-    folder = copy_case("shape_markers", tmp_path / "project")
+    folder = copied("shape_markers", tmp_path / "project")
     (planned,) = plan_images(Factory().create_poetry(folder), (), SelectionOptions())
     return planned
 
@@ -161,7 +175,7 @@ def test_each_platform_has_its_own_document(
     """A repeated push writes nothing; attestations get no SBOM."""
     with hostile.hostile_registry(pages=pages) as served:
         tags = [f"{served.host}/team/shop:{tag}" for tag in ("1", "2")]
-        sboms = EarlySboms(image, ["linux/amd64"])
+        sboms = EarlySboms(image, ["linux/amd64"], start_licences([image]))
         digest = push(served, "linux/amd64", "linux/arm64/v8", "unknown/unknown")
         assert attach_sbom(sboms, tags, digest, registries) == []
         written, requests = dict(served.manifests), len(served.log)
@@ -188,7 +202,7 @@ def test_each_platform_has_its_own_document(
 @pytest.mark.usefixtures("registries")
 def test_build_attaches_what_the_command_prints(tmp_path: Path, client: Client) -> None:
     """`sbom = false` turns that off: nothing is asked of the registry."""
-    folder = copy_case("shape_markers", tmp_path / "project")
+    folder = copied("shape_markers", tmp_path / "project")
     with hostile.hostile_registry() as served:
         client.remember({"containerimage.digest": push(served, "linux/amd64")})
         name = f"{served.host}/team/shop:1"
@@ -226,7 +240,7 @@ def test_registry_that_refuses_it_does_not_fail_the_build(
     image: PlannedImage, tmp_path: Path, fault: str
 ) -> None:
     """A note says why, without a secret."""
-    sboms = EarlySboms(image, ["linux/amd64"])
+    sboms = EarlySboms(image, ["linux/amd64"], start_licences([image]))
     login = {"auth": base64.b64encode(f"user:{hostile.PASSWORD}".encode()).decode()}
     with hostile.hostile_registry(asks_for_login=True) as served:
         (tmp_path / "config.json").write_text(json.dumps({"auths": {served.host: login}}))

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,14 @@ from poetry.core.packages.package import Package
 from poetry.factory import Factory
 from poetry.repositories.legacy_repository import LegacyRepository
 from poetry.repositories.link_sources.json import SimpleJsonPage
+from poetry.repositories.pypi_repository import PyPiRepository
 from poetry.utils.authenticator import Authenticator
 from poetry_versions import POETRY_VERSIONS, poetry_python
 from tls_index import tls_index
 from wheels import make_wheel
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.install.secret import Source
 from poetry_docker_cache.no_engine import package_servers, wheel_downloads
 from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
@@ -193,6 +195,17 @@ def test_index_without_login_and_index_that_is_down(
         fetch(make_poetry(CLOSED), file)
     assert "HTTPS_PROXY" in caught.value.fix
     assert "--" not in caught.value.fix
+
+
+def test_error_of_pypi_is_not_a_missing_file(
+    packages: Path, make_poetry: Callable[..., Poetry], faulty: FaultyIndex
+) -> None:
+    """For Poetry, any error of PyPI's API is an empty list of files."""
+    server = package_servers.PackageServer.of_source(make_poetry(faulty.url), "acme")
+    pypi = replace(server, source=Source(), repository=PyPiRepository(faulty.url))
+    faulty.password, faulty.fault = "", "503"
+    with pytest.raises(DockerCacheError, match="The package index answered with the error 503"):
+        pypi.find_link(locked(packages, "acme-a"))
 
 
 def test_login_for_a_name_with_a_dot(

@@ -10,11 +10,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from index import METADATA
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 USER = "user"
+_ANNOUNCED = ' data-core-metadata="true"'
 HTML = b"<!doctype html><html><body>Log in to the network</body></html>"
 HALF, STALLED, SLOW, OTHER, PAGE, REDIRECT = (
     *("truncated", "stalled", "slow", "wrong hash", "HTML", "redirect"),
@@ -87,7 +90,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 for path in sorted(index.packages.iterdir())
                 if path.name.partition("-")[0].replace("_", "-") == name
             ]
-            links = "".join(f'<a href="/files/{file}">{file}</a>\n' for file in files)
+            links = "".join(
+                f'<a href="/files/{file}"{_ANNOUNCED * (file + METADATA in files)}>{file}</a>\n'
+                for file in files
+                if not file.endswith(METADATA)
+            )
             self._send(200 if files else 404, links.encode(), ("Content-Type", "text/html"))
 
     def do_HEAD(self) -> None:  # as above
@@ -95,6 +102,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(405, b"")
 
     def _send_file(self, name: str) -> None:
+        if not (self.served.packages / name).exists():
+            self._send(404, b"")
+            return
         content = (self.served.packages / name).read_bytes()
         fault = self.served.fault
         if fault == REDIRECT:

@@ -32,14 +32,22 @@ def make_wheel(  # noqa: PLR0913  # what a wheel may have
     tag: str = "py3-none-any",
     files: Mapping[str, str | bytes] | None = None,
     scripts: Mapping[str, str] | None = None,
+    licence: str = "",
 ) -> Path:
-    """Write a wheel and return its path; without `files` it contains one module with a VERSION."""
+    """Write a wheel and return its path; without `files` it contains one module with a VERSION.
+
+    With a licence, a metadata file is beside it, for an index that serves these.
+    """
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     content: dict[str, str | bytes] = dict(
         files if files is not None else {f"{module}/__init__.py": f'VERSION = "{version}"\n'}
     )
-    content[f"{info}/METADATA"] = _metadata(name, version, requires)
+    metadata = _metadata(name, version, requires)
+    if licence:
+        metadata += f"License-Expression: {licence}\n"
+        (folder / f"{module}-{version}-{tag}.whl.metadata").write_text(metadata, encoding="utf-8")
+    content[f"{info}/METADATA"] = metadata
     pure = "true" if tag.endswith("-any") else "false"
     content[f"{info}/WHEEL"] = (
         f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: {pure}\nTag: {tag}\n"

@@ -33,7 +33,7 @@ from poetry_docker_cache.commands.build_labels import (
 )
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import pushes, request_builds, unused_arguments
-from poetry_docker_cache.commands.early_sboms import EarlySboms
+from poetry_docker_cache.commands.early_sboms import EarlySboms, start_licences
 from poetry_docker_cache.commands.image_choice import chosen
 from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
@@ -337,10 +337,13 @@ def _has_sbom(report: Report) -> bool:
 def _start_sboms(work: _Work) -> list[tuple[Report, EarlySboms]]:
     """Make the SBOMs while BuildKit works."""
     own = host_platform(platform.machine())
+    reports = [report for report in work.reports if _has_sbom(report)]
+    if not reports:
+        return []
+    licences = start_licences([report.image for report in reports])
     return [
-        (report, EarlySboms(report.image, report.platforms or filter(None, [own])))
-        for report in work.reports
-        if _has_sbom(report)
+        (report, EarlySboms(report.image, report.platforms or filter(None, [own]), licences))
+        for report in reports
     ]
 
 
@@ -361,11 +364,12 @@ def _attach_sboms(
 
     def attach() -> list[str]:
         with Registries() as registries:
-            return [
+            notes = [
                 note
                 for tags, found, digest in pushed
                 for note in attach_sbom(found, tags, digest, registries)
             ]
+        return notes or [found.note for _, found, _ in pushed[:1] if found.note]
 
     with saying(console, "Attaching the SBOM"):
         try:

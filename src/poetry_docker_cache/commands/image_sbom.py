@@ -12,11 +12,12 @@ from poetry_docker_cache.sbom.inventory import take_inventory
 if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
+    from poetry_docker_cache.commands.package_licences import PackageLicences
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
 
-def sbom_of(image: PlannedImage, platform: str) -> bytes:
-    """Return the document for one platform, without reading anything else than the plan."""
+def sbom_of(image: PlannedImage, platform: str, licences: PackageLicences) -> bytes:
+    """Return the document for one platform."""
     plan = image.plan
     runtime, dependencies = plan.runtime, plan.dependencies
     groups, extras, system = dependencies.groups, dependencies.extras, runtime.packages
@@ -24,7 +25,10 @@ def sbom_of(image: PlannedImage, platform: str) -> bytes:
         groups, extras = variant.groups, variant.extras
         system = (*system, *variant.runtime_packages)
     inventory = take_inventory(
-        (*image.packages, *image.path_packages),
+        [
+            {**package, "licences": licences.of(package)}
+            for package in (*image.packages, *image.path_packages)
+        ],
         image.poetry.pyproject.data,
         dependencies,
         python=runtime.python,

@@ -27,7 +27,7 @@ from poetry_docker_cache.commands.build_request import (
     request_builds,
     unused_arguments,
 )
-from poetry_docker_cache.commands.early_sboms import EarlySboms
+from poetry_docker_cache.commands.early_sboms import EarlySboms, start_licences
 from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.commands.console import ProgressConsole
+    from poetry_docker_cache.commands.early_sboms import Licences
     from poetry_docker_cache.commands.no_engine_image import Part, PlatformImage
     from poetry_docker_cache.commands.no_engine_output import Result
     from poetry_docker_cache.commands.options import BuildOptions
@@ -116,6 +117,8 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
         StatusLine(console, live=_is_live(options)) as status,
         _tools(poetry, options, images[0].context, status) as tools,
     ):
+        described = [image for image in images if options.push and image.settings.sbom]
+        licences = start_licences(described, tools.downloads.servers) if described else None
         results = [
             _build(
                 options,
@@ -123,6 +126,7 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
                 request,
                 platforms=names,
                 labels={**origin, **planned_labels(image, names)},
+                licences=licences,
                 tools=tools,
                 status=status,
             )
@@ -130,6 +134,8 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
                 images, requests, platforms, origin_labels(images), strict=True
             )
         ]
+        if licences and (note := licences().note):
+            status.note(note)
     report_results(reports, results, console, seconds=time.monotonic() - started)
     return 0
 
@@ -252,6 +258,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
     *,
     platforms: Sequence[str],
     labels: Mapping[str, str],
+    licences: Licences | None,
     tools: Tools,
     status: StatusLine,
 ) -> Built:
@@ -264,7 +271,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
     planner = ImageWithoutEngine(image, tools, unsent=unsent, labels=labels)
-    sboms = EarlySboms(image, platforms) if options.push and image.settings.sbom else None
+    sboms = EarlySboms(image, platforms, licences) if licences and image.settings.sbom else None
     with status.saying(f"Reading {base}"):
         found = [planner.plan(name) for name in platforms]
     _make(found, tools, status, every=options.output is not None or options.load)

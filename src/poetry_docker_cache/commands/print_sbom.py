@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform as machine
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.commands.image_sbom import sbom_of
+from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.output_files import output_path
+from poetry_docker_cache.commands.package_licences import find_licences
+from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import plan_images
 from poetry_docker_cache.docker.platforms import MACHINES, host_platform, refuse_unknown
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.credentials import collect
 from poetry_docker_cache.system.full_disks import suggest_space
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.planned_image import PlannedImage
     from poetry_docker_cache.project.selection import SelectionOptions
 
 
 def print_sbom(  # noqa: PLR0913  # the options of the command
     poetry: Poetry,
-    console: Console,
+    console: ProgressConsole,
     *,
     image: str | None,
     selection: SelectionOptions,
@@ -39,12 +44,23 @@ def print_sbom(  # noqa: PLR0913  # the options of the command
             f"The project has several images: {', '.join(names)}.",
             fix=f"Name one of them: `poetry docker sbom {names[0]}`.",
         )
-    document = sbom_of(planned[0], _platform(platform, planned[0]))
+    chosen, name = planned[0], _platform(platform, planned[0])
+
+    with contextlib.ExitStack() as waiting:
+
+        def check_credentials() -> None:
+            note_new_hosts(console, collect(poetry, chosen.sources).unconfirmed)
+            waiting.enter_context(saying(console, "Reading licences"))
+
+        licences = find_licences(planned, before=check_credentials)
+    document = sbom_of(chosen, name, licences)
+    if licences.note:
+        console.note(licences.note)
     if output in (None, "-"):
         console.raw(document.decode())
         return
     path = output_path(output, Path(output or ""))
-    refuse_outward_links([path], planned[0].folder)
+    refuse_outward_links([path], chosen.folder)
     try:
         path.write_bytes(document)
     except OSError as error:

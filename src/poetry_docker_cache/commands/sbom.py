@@ -34,8 +34,9 @@ class SbomCommand(DockerCommand):
     help = """\
 Prints the software bill of materials (SBOM) of an image for one platform, in CycloneDX 1.6: the
 locked packages with their sources, hashes, groups and dependencies, the base image and the system
-packages. It is made from <info>poetry.lock</> and the settings, so it needs no engine, no network
-and no built image. The same project always gives the same document.
+packages. It is made from <info>poetry.lock</> and the settings, so it needs no engine and no built
+image. Licences that are not known on this machine yet are requested from the package sources.
+The same project always gives the same document.
 
 <info>poetry docker build --push</> attaches the same document to the pushed image.
 """

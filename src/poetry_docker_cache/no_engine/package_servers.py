@@ -5,7 +5,9 @@ Poetry decides about credentials, certificates, proxies and retries.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ from poetry_docker_cache.inside.install.failures import (
     explain_refusal,
 )
 from poetry_docker_cache.inside.install.secret import Source
+from poetry_docker_cache.project.credentials import use_login_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _PYPI = "pypi"
 
 
@@ -54,6 +58,10 @@ class PackageServer:
     session: Authenticator
     repository: HTTPRepository | None
     has_login: bool
+    _pages: defaultdict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
+    """By package: the requests for the same page wait for each other."""
 
     @classmethod
     def of_source(cls, poetry: Poetry, name: str) -> PackageServer:
@@ -103,25 +111,63 @@ class PackageServer:
 
     def find_link(self, file: LockedFile) -> Link:
         """Return the link of a file. Raises DockerCacheError if the server does not list it."""
-        if self.repository is None:
-            return Link(self.source.url)
+        link = Link(self.source.url) if self.repository is None else self.listed_link(file)
+        if link is None:
+            raise DockerCacheError(
+                f"{self.title} does not have {file.file}, which poetry.lock names.",
+                fix=f"It may have been deleted. Run `poetry update {file.name}` to lock another"
+                " version.",
+            )
+        return link
+
+    def listed_link(self, file: LockedFile) -> Link | None:
+        """Return the link of a file; None if the source does not list it.
+
+        Raises DockerCacheError for a source that cannot be reached, or refuses access.
+        """
+        assert self.repository is not None  # noqa: S101  # it is a source
         failure = None
         try:
-            for link in _links(self.repository, Package(file.name, file.version), file.file):
+            package = Package(file.name, file.version)
+            with self._pages[file.name]:  # the repository keeps the page for the next thread
+                links = [*_links(self.repository, package, file.file)]
+            for link in links:
                 if link.filename == file.file:
                     return link
-            # For Poetry, a refusal is an empty list.
+            # For Poetry, a refusal is an empty list, and on PyPI any error.
             page = f"{self.repository.url.rstrip('/')}/{file.name}/"
             status = self.repository.session.get(page, raise_for_status=False).status_code
         except Exception as error:  # noqa: BLE001  # of Poetry, requests, urllib3 or a keyring
             failure = self.explain(error, file.file)
         if failure is None and status in _REFUSED and self.source.name:
             failure = _error(explain_refusal(*self.source, known=self.has_login))
-        raise failure or DockerCacheError(
-            f"{self.title} does not have {file.file}, which poetry.lock names.",
-            fix=f"It may have been deleted. Run `poetry update {file.name}` to lock another"
-            " version.",
-        )
+        elif failure is None and status >= HTTPStatus.BAD_REQUEST and status not in _GONE:
+            failure = self._unexpected(status, file.file)
+        if failure:
+            raise failure
+        return None
+
+    def metadata(self, file: LockedFile) -> bytes | None:
+        """Return the metadata file of a wheel (PEP 658); None for a wheel without one.
+
+        Raises LookupError if the source does not list the wheel, and DockerCacheError as above.
+        """
+        assert self.repository is not None  # noqa: S101  # as above
+        link = self.listed_link(file)
+        if link is None:
+            raise LookupError(file.file)
+        # Many sources have them without saying so: mirrors, and PyPI in the API that Poetry uses.
+        url = link.metadata_url or f"{link.url_without_fragment.partition('?')[0]}.metadata"
+        missing = _GONE if link.has_metadata else (*_GONE, *_REFUSED)
+        failure = None
+        try:
+            # On the connection of the page, if the host is the same: a new one costs much more.
+            return self.repository.session.get(url).content
+        except Exception as error:  # noqa: BLE001  # as above
+            failure = self.explain(error, file.file)
+            if isinstance(error, HTTPError) and error.response.status_code in missing:
+                return None
+        raise failure
 
     def get(self, url: str, file: LockedFile) -> Response:
         """Request a file. Raises DockerCacheError for a server that cannot be reached."""
@@ -168,14 +214,45 @@ class PackageServer:
         if "CERTIFICATE_VERIFY_FAILED" in text:
             return _error(explained)
         if status:
-            return DockerCacheError(
-                f"{self.title} answered with the error {status} for {name}.",
-                fix="Try again later.",
-            )
+            return self._unexpected(status, name)
         return DockerCacheError(
             f"{self.title} cannot be reached ({_reason(error)}).",
             fix="Check that it runs, and your network. If it needs a proxy, set HTTPS_PROXY.",
         )
+
+    def _unexpected(self, status: int, name: str) -> DockerCacheError:
+        return DockerCacheError(
+            f"{self.title} answered with the error {status} for {name}.", fix="Try again later."
+        )
+
+
+class PackageServers:
+    """The servers of a project. All parts of a build share them: each has its login looked up once.
+
+    `project.credentials.collect` must have checked the sources before: it refuses credentials that
+    the user has stored for another host.
+    """
+
+    def __init__(self, poetry: Poetry) -> None:
+        use_login_variables(poetry)
+        self._poetry = poetry
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], PackageServer] = {}
+
+    def of(self, file: LockedFile) -> PackageServer | None:
+        """Return the server of a file; None for a file of the project.
+
+        Raises DockerCacheError for an unknown source, and for credentials that cannot be read.
+        """
+        kind = str(file.source.get("type", "legacy"))
+        if kind == "file":
+            return None
+        name = str(file.source["url" if kind == "url" else "reference"] if file.source else "")
+        with self._lock:
+            if (kind, name) not in self._known:
+                make = PackageServer.of_url if kind == "url" else PackageServer.of_source
+                self._known[kind, name] = make(self._poetry, name)
+            return self._known[kind, name]
 
 
 def _links(repository: HTTPRepository, package: Package, file: str) -> Iterable[Link]:

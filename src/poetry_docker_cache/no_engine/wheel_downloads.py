@@ -20,8 +20,7 @@ from requests import HTTPError, RequestException
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.wheelhouse import STRONG, has_hash
-from poetry_docker_cache.no_engine.package_servers import PackageServer
-from poetry_docker_cache.project.credentials import use_login_variables
+from poetry_docker_cache.no_engine.package_servers import PackageServers
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.full_disks import suggest_space
 from poetry_docker_cache.system.private_files import put
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
     from typing_extensions import Self
 
+    from poetry_docker_cache.no_engine.package_servers import PackageServer
     from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 
 _BLOCK = 1 << 18
@@ -51,20 +51,18 @@ class Progress(Protocol):
 class WheelDownloads:
     """Downloads that run in the background until the end of a `with` block.
 
-    `project.credentials.collect` must have checked the sources before: it refuses credentials that
-    the user has stored for another host.
+    The credentials must have been checked, as for `PackageServers`.
     """
 
     def __init__(self, poetry: Poetry, *, progress: Progress | None = None) -> None:
         config = poetry.config
-        use_login_variables(poetry)
+        self.servers = PackageServers(poetry)
         self._poetry = poetry
         self._progress = progress or (lambda *_, **__: None)
         self._artifacts = ArtifactCache(cache_dir=config.artifacts_cache_directory)
         self._places = cache_folder() / "artifacts"
         self._stopped = threading.Event()
         self._futures: dict[tuple[str, str], Future[Path]] = {}
-        self._servers: dict[tuple[str, str], PackageServer] = {}
         workers = min(config.installer_max_workers, _MOST_AT_ONCE)
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="download")
 
@@ -88,7 +86,7 @@ class WheelDownloads:
         for file in files:
             key = (file.hash, file.file)
             if key not in self._futures:
-                self._futures[key] = self._pool.submit(self._get, file, self._server(file))
+                self._futures[key] = self._pool.submit(self._get, file, self.servers.of(file))
 
     def path(self, file: LockedFile) -> Path:
         """Wait for a file and return its path; its hash is that of poetry.lock.
@@ -97,17 +95,6 @@ class WheelDownloads:
         """
         self.start([file])
         return self._futures[file.hash, file.file].result()
-
-    def _server(self, file: LockedFile) -> PackageServer | None:
-        """Return the server of a file; None for a file of the project."""
-        kind = str(file.source.get("type", "legacy"))
-        if kind == "file":
-            return None
-        name = str(file.source["url" if kind == "url" else "reference"] if file.source else "")
-        if (kind, name) not in self._servers:
-            make = PackageServer.of_url if kind == "url" else PackageServer.of_source
-            self._servers[kind, name] = make(self._poetry, name)
-        return self._servers[kind, name]
 
     def _get(self, file: LockedFile, server: PackageServer | None) -> Path:
         if file.hash.partition(":")[0] not in STRONG:

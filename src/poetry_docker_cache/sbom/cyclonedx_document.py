@@ -33,7 +33,7 @@ from poetry_docker_cache.sbom.source_urls import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cyclonedx.model.license import License
 
@@ -127,7 +127,7 @@ def _project(facts: ImageFacts) -> Component:
         type=ComponentType.APPLICATION,
         bom_ref="project",
         description=labels.get("description") or None,
-        licenses=[_license(text)] if text else [],
+        licenses=_licenses([text] if text else []),
         external_references=[
             ExternalReference(type=kind, url=XsUri(address))
             for kind, url in places
@@ -176,6 +176,7 @@ def _package(package: InstalledPackage, index: str) -> Component:
         purl=package_url(package.name, package.version, package.source),
         scope=ComponentScope.OPTIONAL if package.marker else ComponentScope.REQUIRED,
         hashes=hashes,
+        licenses=_licenses(package.licences),
         external_references=references,
         properties=properties,
     )
@@ -190,11 +191,15 @@ def _hashes(file: LockedFile) -> list[HashType]:
     ]
 
 
-def _license(text: str) -> License:
-    """Return the licence by its SPDX identifier or expression, else as a name."""
-    if identifier := spdx.fixup_id(text):
-        return DisjunctiveLicense(id=identifier)
-    return LicenseExpression(text) if spdx.is_expression(text) else DisjunctiveLicense(name=text)
+def _licenses(texts: Sequence[str]) -> list[License]:
+    """Return licences by their SPDX identifier, else by name; one alone may be an expression."""
+    if len(texts) == 1 and not spdx.fixup_id(texts[0]) and spdx.is_expression(texts[0]):
+        return [LicenseExpression(texts[0])]
+    identifiers = {text: spdx.fixup_id(text) for text in texts}
+    return [
+        DisjunctiveLicense(id=identifier) if identifier else DisjunctiveLicense(name=text)
+        for text, identifier in identifiers.items()
+    ]
 
 
 def _base(image: str) -> Component:

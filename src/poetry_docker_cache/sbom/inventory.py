@@ -55,6 +55,8 @@ class InstalledPackage:
     """What only the running system decides, such as the version of its kernel; usually empty."""
     needs: tuple[int, ...]
     """The positions of the packages that it depends on."""
+    licences: tuple[str, ...] = ()
+    """One text is an SPDX expression or a name, several are names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,8 @@ def take_inventory(  # noqa: PLR0913  # all that determines the packages
 ) -> Inventory:
     """List the packages for a platform; `locked` are those that the image may have.
 
-    Each has a `marker` that only the platform decides, as `locked_packages` returns it.
+    Each has a `marker` that only the platform decides, as `locked_packages` returns it, and may
+    have `licences`.
     """
     machine = MACHINES[platform]
     target = Target.linux(python, libc=dependencies.libc, machines=(machine,))
@@ -102,6 +105,7 @@ def take_inventory(  # noqa: PLR0913  # all that determines the packages
                 files=tuple(_files(package, target, dependencies, machine)),
                 marker="" if left is True else str(left),
                 needs=tuple(sorted(walk.needs[number])),
+                licences=tuple(package.get("licences", ())),
             )
             for number, (package, left) in enumerate(found)
         ),

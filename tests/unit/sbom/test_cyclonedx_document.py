@@ -109,6 +109,26 @@ def test_hash_is_the_components_if_it_has_one_file() -> None:
     )
 
 
+def test_licences_are_identifiers_one_expression_or_names() -> None:
+    """The schema allows an expression only alone; the order of names is always the same."""
+    for texts, expected in {
+        ("mit",): [{"license": {"id": "MIT"}}],
+        ("MIT OR Apache-2.0",): [{"expression": "MIT OR Apache-2.0"}],
+        ("Apache 2.0",): [{"license": {"name": "Apache 2.0"}}],
+        ("MIT OR 0BSD", "BSD License", "MIT"): [
+            {"license": {"id": "MIT"}},
+            {"license": {"name": "BSD License"}},
+            {"license": {"name": "MIT OR 0BSD"}},
+        ],
+    }.items():
+        inventory = Inventory(packages=(installed("one", licences=texts),), direct=(0,))
+        (found,) = (
+            each for each in document(inventory=inventory)["components"] if each["name"] == "one"
+        )
+        assert found["licenses"] == expected
+    assert "licenses" not in component("one")
+
+
 def test_packages_from_elsewhere() -> None:
     """A commit is an address; a folder has only its path."""
     three, own = component("three"), component("own")

@@ -1,0 +1,93 @@
+"""Request the metadata of wheels from their sources, for the licences in it."""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.commands.background import Background
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.package_servers import PackageServers
+from poetry_docker_cache.no_engine.wheel_choice import LockedFile
+from poetry_docker_cache.sbom.licences import read_licences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from poetry.poetry import Poetry
+
+_MOST_AT_ONCE = 4
+"""More would have to read the certificates for each connection, which takes 50 ms of CPU time."""
+_PATIENCE = 15.0
+"""How many seconds all requests may take."""
+
+_Wheel = tuple["Mapping[str, Any]", "Mapping[str, str]"]
+"""A locked package, and the wheel that is read."""
+
+
+def request_licences(
+    poetry: Poetry, wheels: Iterable[_Wheel], servers: PackageServers | None
+) -> tuple[dict[str, tuple[str, ...]], DockerCacheError | None]:
+    """Return the licences by the hash of the wheel, and why some are missing.
+
+    A source that has failed is not asked again. A wheel without a metadata file has no licences;
+    a wheel that its source does not list is left out.
+    """
+    waiting: queue.SimpleQueue[LockedFile] = queue.SimpleQueue()
+    for package, wheel in wheels:
+        waiting.put(_file(package, wheel))
+    found: dict[str, tuple[str, ...]] = {}
+    failures: dict[str, DockerCacheError] = {}
+    reached = servers or PackageServers(poetry)
+
+    def work() -> None:
+        while True:
+            try:
+                file = waiting.get_nowait()
+            except queue.Empty:
+                return
+            source = str(file.source.get("reference", ""))
+            if source in failures:
+                continue
+            try:
+                found[file.hash] = _request(reached, file)
+            except LookupError:
+                continue
+            except DockerCacheError as error:
+                failures.setdefault(source, error)
+
+    background = Background(_PATIENCE)
+    jobs = [background.start(work) for _ in range(min(_MOST_AT_ONCE, waiting.qsize()))]
+    try:
+        for wait in jobs:
+            wait()
+    except TimeoutError:
+        late = DockerCacheError(
+            f"Their sources did not answer within {_PATIENCE:.0f} seconds.",
+            fix="Check your network.",
+        )
+        return dict(found), next(iter(failures.values()), late)
+    return found, next(iter(failures.values()), None)
+
+
+def _request(servers: PackageServers, file: LockedFile) -> tuple[str, ...]:
+    """Return the licences of a wheel. Raises what `metadata` raises, also for another file."""
+    server = servers.of(file)
+    assert server is not None  # noqa: S101  # the wheel is from a source
+    text = server.metadata(file)
+    if text is None:
+        return ()
+    licences = read_licences(text)
+    if licences is None:  # such as a page of a proxy
+        raise LookupError(file.file)
+    return licences
+
+
+def _file(package: Mapping[str, Any], wheel: Mapping[str, str]) -> LockedFile:
+    return LockedFile(
+        name=package["name"],
+        version=package["version"],
+        file=wheel["file"],
+        hash=wheel["hash"],
+        source=package.get("source", {}),
+    )

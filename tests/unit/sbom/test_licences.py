@@ -1,0 +1,93 @@
+"""The licences in metadata, and the wheel that they are read from."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_docker_cache.sbom.licences import (
+    declared_licences,
+    read_licences,
+    wheel_with_licence,
+)
+
+OSI = "Classifier: License :: OSI Approved"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (["License-Expression: MIT OR Apache-2.0", "License: BSD"], ("MIT OR Apache-2.0",)),
+        (["License: BSD", f"{OSI} :: MIT License"], ("BSD",)),
+        (["License: UNKNOWN", f"{OSI} :: MIT License"], ("MIT License",)),
+        (["License: Copyright (c) Acme", "        All rights"], ()),
+        ([f"License: {'x' * 101}", f"{OSI} :: B", f"{OSI} :: A", f"{OSI} :: B"], ("A", "B")),
+        (["Classifier: License :: Public Domain", OSI, "Classifier: Typing :: Typed"],
+         ("Public Domain",)),
+        (["license-expression: LicenseRef-Acmé"], ("LicenseRef-Acmé",)),
+        (["License: ", "License-Expression:"], ()),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_most_exact_field_counts(fields: list[str], expected: tuple[str, ...], end: str) -> None:
+    """The description, and long texts of licences, are not read."""
+    lines = ["Metadata-Version: 2.4", "Name: a", *fields, "", "License-Expression: 0BSD", ""]
+    assert read_licences(end.join(lines).encode()) == expected
+
+
+def test_another_file_is_not_metadata() -> None:
+    """A proxy may answer with a page of its own."""
+    assert read_licences(b"<!doctype html>\n<p>License: MIT") is None
+    assert read_licences(b"") is None
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_any_bytes_can_be_read(before: bytes, after: bytes) -> None:
+    """Each licence is one line, and not empty."""
+    for text in read_licences(before + b"\nMetadata-Version: 2.1\nLicense: " + after) or ():
+        assert text == text.strip()
+        assert len(text.splitlines()) == 1
+
+
+def locked(*files: str, **keys: Any) -> dict[str, Any]:  # noqa: ANN401  # values of TOML
+    """Return a package of a lock file."""
+    listed = [{"file": file, "hash": f"sha256:{number:064}"} for number, file in enumerate(files)]
+    return {"name": "a", "version": "1", "files": listed, **keys}
+
+
+def test_same_wheel_is_read_for_all_platforms() -> None:
+    """The order in the lock file does not matter."""
+    systems = ("macosx_11_0_arm64", "musllinux_1_2_x86_64", "manylinux_2_28_x86_64", "win32")
+    package = locked("a-1.tar.gz", *(f"a-1-cp313-cp313-{system}.whl" for system in systems))
+    chosen = wheel_with_licence(package)
+    assert chosen is not None
+    assert chosen["file"] == "a-1-cp313-cp313-manylinux_2_28_x86_64.whl"
+    random.shuffle(package["files"])
+    assert wheel_with_licence(package) == chosen
+
+
+def test_package_without_such_a_wheel() -> None:
+    """A hash is the name of a file in the memory."""
+    wheel = "a-1-py3-none-any.whl"
+    assert wheel_with_licence(locked("a-1.tar.gz")) is None
+    assert wheel_with_licence(locked(wheel, source={"type": "url", "url": "x"})) is None
+    assert wheel_with_licence(locked(wheel, source={"type": "legacy", "url": "x"}))
+    for digest in ("md5:" + "1" * 32, f"sha256:../{'1' * 61}", f"sha256:{'1' * 64}\n"):
+        assert wheel_with_licence({"files": [{"file": wheel, "hash": digest}]}) is None
+
+
+def test_licence_of_a_path_dependency() -> None:
+    """Both tables of pyproject.toml may have it; a text or a file does not name it."""
+    for table, expected in (
+        ({"project": {"license": "MIT"}}, ("MIT",)),
+        ({"project": {"license": {"text": "MIT"}}}, ("MIT",)),
+        ({"project": {"license": {"text": "MIT\n\nCopyright"}}}, ()),
+        ({"project": {"license": {"file": "LICENSE"}}}, ()),
+        ({"tool": {"poetry": {"license": "MIT"}}}, ("MIT",)),
+        ({}, ()),
+    ):
+        assert declared_licences(table) == expected
