@@ -1,4 +1,4 @@
-"""Pin each action in workflows, templates and action.yml to its newest release's commit."""
+"""Pin each action in workflows, templates, docs and action.yml to its newest release's commit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PLACES = ("templates/ci/*.j2", ".github/workflows/*.yml", "action.yml")
+PLACES = ("templates/ci/*.j2", ".github/workflows/*.yml", "docs/*.md", "action.yml")
 HOST = "https://github.com"
 _PIN = re.compile(r"([\w.-]+/[\w.-]+)@[0-9a-f]{40} # (v\S+)")
 _RELEASE = re.compile(r"refs/tags/v(\d+)\.(\d+)\.(\d+)")
 
 
 def files_with_actions(root: Path = ROOT) -> list[Path]:
-    """List the workflows of this repository, and the templates of those that `export` writes."""
+    """List the files with workflows: of this repository, in its docs, and those of `export`."""
     return sorted(path for place in PLACES for path in root.glob(place))
 
 

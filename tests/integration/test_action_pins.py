@@ -56,7 +56,7 @@ def test_actions_are_pinned_to_the_newest_release(host: Path, tmp_path: Path) ->
 def test_every_action_is_pinned() -> None:
     """Each has a commit and its version, which `make pins` finds; all files have the same ones."""
     text = "".join(path.read_text(encoding="utf-8") for path in files_with_actions())
-    uses = re.findall(r"uses: (.*)", text)
+    uses = re.findall(r"uses: (?!OWNER/)(.*)", text)  # this repository has no address yet
     for line in uses:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
     assert len({*uses}) == len({line.partition("@")[0] for line in uses}) >= 9
