@@ -65,7 +65,8 @@ class Network:
             _iptables("-D", rule, check=False)
         range_ = ipaddress.ip_network(net)
         for device, interface in _addresses():
-            if interface.ip in range_:
+            # After an interrupted run, another engine may have the range.
+            if interface.ip in range_ and not device.startswith(PREFIX):
                 run(["ip", "link", "del", device], env=_ENV, check=False)
         run(["ip", "link", "del", self.bridge], env=_ENV, check=False)
 
