@@ -326,7 +326,7 @@ def test_failing_git(installed: bool, tmp_path: Path, monkeypatch: pytest.Monkey
     outcome = poetry(shop, *EXPORT)
     assert outcome.status == 0
     why = "`git config --global --add safe.directory /x`" if installed else "not installed"
-    assert f"{why}): files of a package that .gitignore names" in outcome.err
+    assert f"{why}): files of a package that match .gitignore" in outcome.err
     lines = (shop / "Dockerfile.dockerignore").read_text().splitlines()
     assert lines.index("shop/**/*.tmp") < lines.index("!shop/keep.tmp")
 
