@@ -10,6 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.commands.background import Background
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.registry.referrers import find
 from poetry_docker_cache.sbom.cyclonedx_document import MEDIA_TYPE
 from poetry_docker_cache.sbom.licences import licences_in_document
@@ -39,9 +40,12 @@ def read_earlier_licences(
         for registry, repository, digest in dict.fromkeys(images):
             if all(wheel in found for wheel in wanted):
                 return
-            documents = find(registry, repository, digest, MEDIA_TYPE, most=_MOST, largest=_LARGEST)
-            for _, body in documents:
-                found.update(licences_in_document(body))
+            with contextlib.suppress(DockerCacheError):  # another registry may answer
+                documents = find(
+                    registry, repository, digest, MEDIA_TYPE, most=_MOST, largest=_LARGEST
+                )
+                for _, body in documents:
+                    found.update(licences_in_document(body))
 
     with contextlib.suppress(Exception):  # the sources have the licences, too
         Background(_PATIENCE).start(read)()
