@@ -210,7 +210,7 @@ def test_machine_without_memory_reads_licences_from_the_earlier_image(
     found = []
     try:
         for machine, asked in (
-            ("first", {"acme_lib-1.0", "acme_native-0.9", "acme_util-1.0"}),
+            ("first", {"acme_lib-1.0", "acme_native-1.0", "acme_util-1.0"}),
             ("second", set()),
             ("third", {"acme_lib-1.1"}),
         ):
@@ -226,8 +226,8 @@ def test_machine_without_memory_reads_licences_from_the_earlier_image(
             found.append(shop.licences())
     finally:
         stated.unlink()
-    assert len({*shop.documents()}) == len(found)
-    assert found[0] == found[1] == {"acme-util": [{"license": {"id": "MIT"}}]} == found[2]
+    assert len({*shop.documents()}) == 2, "the second machine attaches the document of the first"
+    assert found == [{"acme-util": [{"license": {"id": "MIT"}}]}] * 3
 
 
 def no_lie(_: dict[str, Any], __: dict[str, Any]) -> None:
