@@ -95,6 +95,15 @@ class Shop:
         """Return what the tag names."""
         return dict(json.loads(self.registry.manifests[name, "1"][1]))
 
+    def documents(self) -> list[bytes]:
+        """Return all SBOMs, the newest last."""
+        return [body for body in self.registry.blobs.values() if b'"bomFormat"' in body]
+
+    def licences(self) -> dict[str, Any]:
+        """Return the licences in the newest SBOM."""
+        components = json.loads(self.documents()[-1])["components"]
+        return {each["name"]: each["licenses"] for each in components if "licenses" in each}
+
     def put_base(self, *more: bytes) -> None:
         """Give the registry a base image with these layers on top."""
         layout = Layout(self.folder / "layout")
@@ -188,6 +197,37 @@ def test_machine_without_memory_makes_and_uploads_what_changed(shop: Shop) -> No
         assert not [path for path in shop.requests("GET", "/blobs/") if path[-71:] in third]
     output = shop.build("setting", "--push", tag, "--no-cache")
     assert "cached: " not in output
+
+
+def test_machine_without_memory_reads_licences_from_the_earlier_image(
+    shop: Shop, index: AcmeIndex
+) -> None:
+    """It asks the index only about packages that the image does not have yet."""
+    stated = index.packages / "acme_util-1.0-py3-none-any.whl.metadata"
+    stated.write_text("Metadata-Version: 2.4\nLicense-Expression: MIT\n", encoding="utf-8")
+    shop.project.configure(sbom=True)
+    tag = f"--tag={shop.registry.host}/team/shop:1"
+    found = []
+    try:
+        for machine, asked in (
+            ("first", {"acme_lib-1.0", "acme_native-1.0", "acme_util-1.0"}),
+            ("second", set()),
+            ("third", {"acme_lib-1.1"}),
+        ):
+            if machine == "second":
+                shop.project.write("src/acme_shop/new.py", "x = 1\n")
+            elif machine == "third":
+                shop.upgrade()
+            before = len(index.requests())
+            assert "SBOM" not in shop.build(machine, "--push", tag)
+            paths = [path for path in index.requests()[before:] if path.endswith(".metadata")]
+            files = [path.rpartition("/")[2] for path in paths]
+            assert {"-".join(file.split("-")[:2]) for file in files} == asked
+            found.append(shop.licences())
+    finally:
+        stated.unlink()
+    assert len({*shop.documents()}) == 2, "the second machine attaches the document of the first"
+    assert found == [{"acme-util": [{"license": {"id": "MIT"}}]}] * 3
 
 
 def no_lie(_: dict[str, Any], __: dict[str, Any]) -> None:

@@ -17,7 +17,9 @@ from poetry.config.config import Config
 from poetry.factory import Factory
 from projects import wheel
 
+from poetry_docker_cache.commands import earlier_licences
 from poetry_docker_cache.commands.attach_sbom import attach_sbom
+from poetry_docker_cache.commands.earlier_licences import read_earlier_licences
 from poetry_docker_cache.commands.early_sboms import EarlySboms, start_licences
 from poetry_docker_cache.commands.package_licences import KnownLicences
 from poetry_docker_cache.commands.planned_image import PlannedImage, plan_images
@@ -25,11 +27,11 @@ from poetry_docker_cache.project.selection import SelectionOptions
 from poetry_docker_cache.registry import registry_session
 from poetry_docker_cache.registry.base_image import Descriptor
 from poetry_docker_cache.registry.media_types import OCI_INDEX, OCI_MANIFEST
-from poetry_docker_cache.registry.referrers import find
+from poetry_docker_cache.registry.referrers import attach, find
 from poetry_docker_cache.registry.registries import Registries
 from poetry_docker_cache.registry.registry_client import digest_of
 from poetry_docker_cache.sbom.cyclonedx_document import MEDIA_TYPE
-from poetry_docker_cache.sbom.licences import wheel_with_licence
+from poetry_docker_cache.sbom.licences import WHEEL, wheel_with_licence
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.compat import tomllib
 
@@ -197,6 +199,51 @@ def test_each_platform_has_its_own_document(
         if each["name"] == "poetry-docker-cache:platform"
     ]
     assert platforms == ["linux/amd64", "linux/arm64"]
+
+
+@pytest.mark.parametrize("pages", [0, 1], ids=["tag", "api"])
+def test_licences_are_read_from_an_earlier_image(registries: Registries, pages: int) -> None:
+    """Documents of others, or too large or damaged ones, are ignored; also what is not wanted."""
+    wheels = [f"sha256:{number:064}" for number in range(3)]
+    components = [
+        {
+            "properties": [{"name": WHEEL, "value": wheels[0]}],
+            "licenses": [{"license": {"id": "MIT"}}],
+        },
+        {"properties": [{"name": WHEEL, "value": wheels[1]}]},
+    ]
+    own = json.dumps({"components": components}).encode()
+    with hostile.hostile_registry(pages=pages) as served:
+        registry, repository = registries.of(served.host), "team/shop"
+        body = served.manifests[repository, push(served, "linux/amd64")][1]
+        subject = Descriptor.of(json.loads(body)["manifests"][0])
+        earlier = [(registry, repository, subject.digest)]
+        assert read_earlier_licences(earlier, wheels) == {}
+        for document in (own + b" " * earlier_licences._LARGEST, b"[", own):
+            attach(
+                registry,
+                repository,
+                subject,
+                artifact_type=MEDIA_TYPE,
+                media_type=MEDIA_TYPE,
+                body=document,
+            )
+        absent = (registry, repository, f"sha256:{'0' * 64}")
+        found = read_earlier_licences([absent, *earlier], wheels)
+        assert found == {wheels[0]: ("MIT",), wheels[1]: ()}
+        assert read_earlier_licences(earlier, wheels[1:]) == {wheels[1]: ()}
+
+
+def test_registry_that_hangs_or_refuses_has_no_licences(
+    registries: Registries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the index is asked."""
+    monkeypatch.setattr(earlier_licences, "_PATIENCE", 0.2)
+    wheel = f"sha256:{'1' * 64}"
+    for options in ({"stalled": "GET"}, {"asks_for_login": True}):
+        with hostile.hostile_registry(**options) as served:
+            image = (registries.of(served.host), "team/shop", f"sha256:{'0' * 64}")
+            assert read_earlier_licences([image], [wheel]) == {}
 
 
 @pytest.mark.usefixtures("registries")

@@ -10,6 +10,7 @@ from poetry_docker_cache.commands.background import Background
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from poetry_docker_cache.commands.earlier_licences import EarlierImage
     from poetry_docker_cache.commands.package_licences import PackageLicences
     from poetry_docker_cache.commands.planned_image import PlannedImage
     from poetry_docker_cache.no_engine.package_servers import PackageServers
@@ -22,18 +23,20 @@ _DAY = 24 * 60 * 60.0
 
 
 def start_licences(
-    images: Sequence[PlannedImage], servers: PackageServers | None = None
+    images: Sequence[PlannedImage],
+    servers: PackageServers | None = None,
+    earlier: Iterable[EarlierImage] = (),
 ) -> Licences:
     """Find the licences of all images at once, so that each is requested once.
 
-    `servers` are those that the build itself uses, if it does.
+    `servers` are those that the build itself uses, if it does. `earlier` images may have SBOMs.
     """
 
     def find() -> PackageLicences:
         # Imported only here, so that a build starts sooner.
         from poetry_docker_cache.commands.package_licences import find_licences  # noqa: PLC0415
 
-        return find_licences(images, servers)
+        return find_licences(images, servers, earlier=earlier)
 
     return Background(_DAY).start(find)
 

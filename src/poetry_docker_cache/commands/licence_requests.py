@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 from poetry_docker_cache.sbom.licences import read_licences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from poetry.poetry import Poetry
 
@@ -20,6 +21,11 @@ _MOST_AT_ONCE = 4
 """More would have to read the certificates for each connection, which takes 50 ms of CPU time."""
 _PATIENCE = 15.0
 """How many seconds all requests may take."""
+_SILENCE = 6.0
+"""After how many seconds without any answer the others are not waited for.
+
+Poetry tries again for 5 seconds if a source fails.
+"""
 
 _Wheel = tuple["Mapping[str, Any]", "Mapping[str, str]"]
 """A locked package, and the wheel that is read."""
@@ -33,41 +39,57 @@ def request_licences(
     A source that has failed is not asked again. A wheel without a metadata file has no licences;
     a wheel that its source does not list is left out.
     """
-    waiting: queue.SimpleQueue[LockedFile] = queue.SimpleQueue()
-    for package, wheel in wheels:
-        waiting.put(_file(package, wheel))
+    files = [_file(package, wheel) for package, wheel in wheels]
     found: dict[str, tuple[str, ...]] = {}
     failures: dict[str, DockerCacheError] = {}
     reached = servers or PackageServers(poetry)
 
+    def request(file: LockedFile) -> None:
+        source = str(file.source.get("reference", ""))
+        if source in failures:
+            return
+        try:
+            found[file.hash] = _request(reached, file)
+        except LookupError:
+            return
+        except DockerCacheError as error:
+            failures.setdefault(source, error)
+
+    late = None
+    try:
+        _for_each(files, request)
+    except TimeoutError:
+        late = DockerCacheError("Their sources did not answer in time.", fix="Check your network.")
+    return dict(found), next(iter(failures.values()), late)
+
+
+def _for_each(files: Sequence[LockedFile], request: Callable[[LockedFile], None]) -> None:
+    """Request several files at a time. Raises TimeoutError, and what `request` raises."""
+    waiting: queue.SimpleQueue[LockedFile] = queue.SimpleQueue()
+    for file in files:
+        waiting.put(file)
+    done: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
     def work() -> None:
-        while True:
-            try:
+        with contextlib.suppress(queue.Empty):
+            while True:
                 file = waiting.get_nowait()
-            except queue.Empty:
-                return
-            source = str(file.source.get("reference", ""))
-            if source in failures:
-                continue
-            try:
-                found[file.hash] = _request(reached, file)
-            except LookupError:
-                continue
-            except DockerCacheError as error:
-                failures.setdefault(source, error)
+                try:
+                    request(file)
+                    done.put(None)
+                except Exception as error:  # noqa: BLE001  # raised below
+                    done.put(error)
 
     background = Background(_PATIENCE)
-    jobs = [background.start(work) for _ in range(min(_MOST_AT_ONCE, waiting.qsize()))]
-    try:
-        for wait in jobs:
-            wait()
-    except TimeoutError:
-        late = DockerCacheError(
-            f"Their sources did not answer within {_PATIENCE:.0f} seconds.",
-            fix="Check your network.",
-        )
-        return dict(found), next(iter(failures.values()), late)
-    return found, next(iter(failures.values()), None)
+    for _ in range(min(_MOST_AT_ONCE, len(files))):
+        background.start(work)
+    for _ in files:
+        try:
+            error = done.get(timeout=min(_SILENCE, background.left))
+        except queue.Empty:
+            raise TimeoutError from None
+        if error:
+            raise error
 
 
 def _request(servers: PackageServers, file: LockedFile) -> tuple[str, ...]:

@@ -117,8 +117,12 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
         StatusLine(console, live=_is_live(options)) as status,
         _tools(poetry, options, images[0].context, status) as tools,
     ):
+        if not options.no_cache:
+            for each in zip(images, requests, platforms, strict=True):
+                _look_in_images(options, *each, tools=tools, status=status)
         described = [image for image in images if options.push and image.settings.sbom]
-        licences = start_licences(described, tools.downloads.servers) if described else None
+        servers, earlier = tools.downloads.servers, tools.known.images
+        licences = start_licences(described, servers, earlier) if described else None
         results = [
             _build(
                 options,
@@ -266,8 +270,6 @@ def _build(  # noqa: PLR0913  # all that determines a build
     base = image.plan.runtime.image
     title = f"Building {', '.join(request.tags[:1])} on {base} for {', '.join(platforms)}"
     status.message(f"{title}, without a container engine")
-    if not options.no_cache:
-        _look_in_images(options, image, request, platforms=platforms, tools=tools, status=status)
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
     planner = ImageWithoutEngine(image, tools, unsent=unsent, labels=labels)
@@ -322,8 +324,8 @@ def _look_in_images(  # noqa: PLR0913  # where to look, and for what
     options: BuildOptions,
     image: PlannedImage,
     request: BuildRequest,
-    *,
     platforms: Sequence[str],
+    *,
     tools: Tools,
     status: StatusLine,
 ) -> None:

@@ -1,38 +1,44 @@
-"""The licences of an image's packages: remembered on this machine, else read from their sources."""
+"""The licences of an image's packages.
+
+They are remembered on this machine, else read from the SBOMs of earlier images, else from the
+sources of the packages.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.sbom.licences import declared_licences, wheel_with_licence
+from poetry_docker_cache.sbom.licences import (
+    NO_LICENCES,
+    Licences,
+    declared_licences,
+    wheel_with_licence,
+)
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.compat import tomllib
 from poetry_docker_cache.system.private_files import put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from poetry_docker_cache.commands.earlier_licences import EarlierImage
     from poetry_docker_cache.commands.planned_image import PlannedImage
     from poetry_docker_cache.no_engine.package_servers import PackageServers
 
 _MOST = 4000
 """More wheels are not remembered: the oldest files are removed."""
-_WEEK = 7 * 24 * 60 * 60.0
-"""How long it is remembered that a source has no licence, since it may have it later."""
 
 
 class KnownLicences:
     """A memory of licences by the hash of a wheel, in a folder if there is one."""
 
-    def __init__(self, folder: Path | None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder / "licences" if folder else None
-        self._clock = clock
 
     def find(self, digest: str) -> tuple[str, ...] | None:
         """Return the licences; None if they are not known. A damaged file is ignored."""
@@ -41,8 +47,7 @@ class KnownLicences:
         path = _file(self._folder, digest)
         with contextlib.suppress(OSError, ValueError, RecursionError):
             texts: Any = json.loads(path.read_bytes())
-            is_valid = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
-            if is_valid and (texts or self._clock() - path.stat().st_mtime < _WEEK):
+            if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
                 return tuple(texts)
         return None
 
@@ -70,30 +75,34 @@ class PackageLicences:
     folder: Path
     """The folder of the project."""
     by_wheel: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By the hash of the wheel that was read."""
+    """By the hash of the wheel that was read; empty if it states none."""
     note: str = ""
     """Why some are missing; empty if all sources have answered."""
 
-    def of(self, package: Mapping[str, Any]) -> tuple[str, ...]:
+    def of(self, package: Mapping[str, Any]) -> Licences:
         """Return the licences of a locked package, or of a path dependency."""
         if package.get("source", {}).get("type") == "directory":
             path = self.folder / package["source"]["url"] / "pyproject.toml"
             with contextlib.suppress(OSError, ValueError, AttributeError):  # not readable
-                return declared_licences(tomllib.loads(path.read_text(encoding="utf-8")))
+                return Licences(declared_licences(tomllib.loads(path.read_text(encoding="utf-8"))))
         wheel = wheel_with_licence(package)
-        return self.by_wheel.get(wheel["hash"], ()) if wheel else ()
+        if wheel is None or wheel["hash"] not in self.by_wheel:
+            return NO_LICENCES
+        return Licences(self.by_wheel[wheel["hash"]], wheel=wheel["hash"])
 
 
 def find_licences(
     images: Sequence[PlannedImage],
     servers: PackageServers | None = None,
     *,
+    earlier: Iterable[EarlierImage] = (),
     before: Callable[[], None] = lambda: None,
 ) -> PackageLicences:
     """Find the licences of the packages of a project's images. Failures are in the note.
 
-    `before` is called before anything is requested, and may raise DockerCacheError: credentials
-    must have been checked then. `servers` are those that a build uses, if it makes requests itself.
+    The SBOMs of `earlier` images are read before anything is requested from a source. `before` is
+    called in between, and may raise DockerCacheError: credentials must have been checked then.
+    `servers` are those that a build uses, if it makes requests itself.
     """
     known = KnownLicences(_memory())
     wheels = {
@@ -103,17 +112,28 @@ def find_licences(
         if (wheel := wheel_with_licence(package))
     }
     found = {digest: texts for digest in wheels if (texts := known.find(digest)) is not None}
-    missing = [pair for digest, pair in wheels.items() if digest not in found]
+    missing = [digest for digest in wheels if digest not in found]
+    if missing and earlier:
+        # Imported only here: usually, all licences are known.
+        from poetry_docker_cache.commands.earlier_licences import (  # noqa: PLC0415
+            read_earlier_licences,
+        )
+
+        stated = read_earlier_licences(earlier, missing)
+        known.keep(stated)
+        found.update(stated)
+        missing = [digest for digest in missing if digest not in found]
     failure: DockerCacheError | None = None
     if missing:
         try:
             before()
-            # Imported only here: usually, all licences are known.
+            # Imported only here, as above.
             from poetry_docker_cache.commands.licence_requests import (  # noqa: PLC0415
                 request_licences,
             )
 
-            answers, failure = request_licences(images[0].poetry, missing, servers)
+            requested = [wheels[digest] for digest in missing]
+            answers, failure = request_licences(images[0].poetry, requested, servers)
             known.keep(answers)
             found.update(answers)
         except DockerCacheError as error:

@@ -85,6 +85,8 @@ class KnownLayers:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder / "layers" if folder else None
+        self.images: list[tuple[Registry, str, str]] = []
+        """The images that were read, each with its registry, repository and digest."""
         self._found: dict[str, KnownLayer] = {}
         self._places: dict[str, set[str]] = {}
         self._targets: dict[str, ImageTarget] = {}
@@ -130,6 +132,7 @@ class KnownLayers:
                 manifest = registry.manifest(repository, _of_platform(manifest.data, platform))
         if manifest is None or manifest.is_index:
             return
+        self.images.append((registry, repository, manifest.digest))
         with contextlib.suppress(*_UNREADABLE):
             stated = manifest.data["annotations"]
             described = manifest.data["config"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.registry.registry_client import Manifest, Registry
 
 _EMPTY = b"{}"
-_LARGEST_DOCUMENT = 64 << 20
 _LONGEST_ALGORITHM, _LONGEST_VALUE = 32, 64
 
 
@@ -77,19 +77,25 @@ def attach(  # noqa: PLR0913  # the document, and where it is attached
     return True
 
 
-def find(
-    registry: Registry, repository: str, digest: str, artifact_type: str
+def find(  # noqa: PLR0913  # which documents, and how many
+    registry: Registry,
+    repository: str,
+    digest: str,
+    artifact_type: str,
+    *,
+    most: int | None = None,
+    largest: int = 64 << 20,
 ) -> list[tuple[Descriptor, bytes]]:
     """Return the documents of a type that are attached to a manifest, each with its manifest.
 
-    Raises RegistryError.
+    Only the first `most` are read, and none with more than `largest` bytes. Raises RegistryError.
     """
     listed = registry.referrers(repository, digest, artifact_type)
     if listed is None:
         listed = _entries(_tagged(registry, repository, digest))
     found = []
-    for described in _fitting(listed, artifact_type):
-        body = _document(registry, repository, described)
+    for described in itertools.islice(_fitting(listed, artifact_type), most):
+        body = _document(registry, repository, described, largest)
         if body is not None:
             found.append((described, body))
     return found
@@ -112,12 +118,14 @@ def _valid(entry: Mapping[str, Any]) -> Descriptor | None:
     return found if is_digest and isinstance(found.size, int) else None
 
 
-def _document(registry: Registry, repository: str, described: Descriptor) -> bytes | None:
+def _document(
+    registry: Registry, repository: str, described: Descriptor, largest: int
+) -> bytes | None:
     """Return the document of a manifest; None if it is missing, or not one document."""
     manifest = registry.manifest(repository, described.digest)
     layers = manifest.data.get("layers") if manifest else None
     layer = _valid(layers[0]) if isinstance(layers, list) and len(layers) == 1 else None
-    if layer is None or layer.size > _LARGEST_DOCUMENT:
+    if layer is None or layer.size > largest:
         return None
     return b"".join(registry.blob(repository, layer.digest, layer.size))
 

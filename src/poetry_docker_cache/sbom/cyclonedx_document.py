@@ -25,6 +25,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from poetry_docker_cache.docker import base_names, image_names
+from poetry_docker_cache.sbom.licences import WHEEL
 from poetry_docker_cache.sbom.source_urls import (
     commit_url,
     file_url,
@@ -156,6 +157,8 @@ def _package(package: InstalledPackage, index: str) -> Component:
         properties.append(Property(name=f"{_TOOL}:marker", value=package.marker))
     if kind == "directory":
         properties.append(Property(name=f"{_TOOL}:path", value=package.source.get("url", "")))
+    if package.licences.wheel:
+        properties.append(Property(name=WHEEL, value=package.licences.wheel))
     references = [
         ExternalReference(
             type=ExternalReferenceType.DISTRIBUTION,
@@ -176,7 +179,7 @@ def _package(package: InstalledPackage, index: str) -> Component:
         purl=package_url(package.name, package.version, package.source),
         scope=ComponentScope.OPTIONAL if package.marker else ComponentScope.REQUIRED,
         hashes=hashes,
-        licenses=_licenses(package.licences),
+        licenses=_licenses(package.licences.texts),
         external_references=references,
         properties=properties,
     )

@@ -21,6 +21,7 @@ from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.old_locks import read_extras
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheel_files import fits_machine, usable_files
+from poetry_docker_cache.sbom.licences import NO_LICENCES, Licences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,8 +56,7 @@ class InstalledPackage:
     """What only the running system decides, such as the version of its kernel; usually empty."""
     needs: tuple[int, ...]
     """The positions of the packages that it depends on."""
-    licences: tuple[str, ...] = ()
-    """One text is an SPDX expression or a name, several are names."""
+    licences: Licences = NO_LICENCES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def take_inventory(  # noqa: PLR0913  # all that determines the packages
                 files=tuple(_files(package, target, dependencies, machine)),
                 marker="" if left is True else str(left),
                 needs=tuple(sorted(walk.needs[number])),
-                licences=tuple(package.get("licences", ())),
+                licences=package.get("licences", NO_LICENCES),
             )
             for number, (package, left) in enumerate(found)
         ),

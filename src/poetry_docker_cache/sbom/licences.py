@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+WHEEL = "poetry-docker-cache:licence-wheel"
+"""The property of a component in a document: the hash of the wheel whose metadata was read."""
 _HASH = re.compile(r"sha(256|384|512):[0-9a-f]{64,128}")
 _LONGEST = {"License-Expression": 1000, "License": 100}
 """The fields, and how many characters are read. Many packages put the whole text into the second
@@ -18,6 +22,21 @@ _MISSING = ("", "UNKNOWN")
 _NO_NAME = ("", "License", "OSI Approved")
 """The ends of classifiers that name no licence."""
 _END = re.compile(rb"\r?\n\r?\n")
+_MOST = 100
+"""A component of a document with more licences is not read."""
+
+
+@dataclass(frozen=True)
+class Licences:
+    """The licences of a package."""
+
+    texts: tuple[str, ...] = ()
+    """One text is an SPDX expression or a name, several are names."""
+    wheel: str = ""
+    """The hash of the wheel whose metadata was read; empty if none was, or if it is unknown."""
+
+
+NO_LICENCES = Licences()
 
 
 def wheel_with_licence(package: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -66,6 +85,35 @@ def declared_licences(pyproject: Mapping[str, Any]) -> tuple[str, ...]:
     else:
         text = _short(value, "License-Expression")
     return (text,) if text else ()
+
+
+def licences_in_document(document: bytes) -> dict[str, tuple[str, ...]]:
+    """Return the licences in an SBOM of this plugin, by the hash of the wheel.
+
+    Nothing of a document that is not valid, as anyone who may push can write it.
+    """
+    try:
+        return dict(_read_components(json.loads(document)))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return {}
+
+
+def _read_components(document: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for component in document["components"]:
+        for each in component.get("properties", ()):
+            if each["name"] == WHEEL and _HASH.fullmatch(each["value"]):
+                listed = component.get("licenses", ())[: _MOST + 1]
+                texts = tuple(map(_stated_text, listed))
+                if all(texts) and len(texts) <= _MOST:
+                    yield each["value"], texts
+
+
+def _stated_text(entry: Mapping[str, Any]) -> str:
+    """Return the text of a licence in a document; empty if it is not valid."""
+    licence = entry.get("license", {})
+    value = entry.get("expression") or licence.get("id") or licence.get("name")
+    text = _short(value, "License-Expression")
+    return text if text == value and text.isprintable() else ""
 
 
 def _short(value: object, field: str) -> str:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from poetry_docker_cache.commands import package_licences
 from poetry_docker_cache.commands.package_licences import KnownLicences, PackageLicences
+from poetry_docker_cache.sbom.licences import Licences
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DIGESTS = [f"sha256:{number:064}" for number in range(4)]
-WEEK = 7 * 24 * 60 * 60
 
 
 def test_licences_are_remembered(tmp_path: Path) -> None:
-    """By another process, too; a package without a licence is asked for again after a week."""
+    """By another process, too, and also that a wheel has none."""
     KnownLicences(tmp_path).keep({DIGESTS[0]: ("A", "B"), DIGESTS[1]: ()})
     known = KnownLicences(tmp_path)
     assert [known.find(digest) for digest in DIGESTS[:3]] == [("A", "B"), (), None]
-    later = KnownLicences(tmp_path, clock=lambda: time.time() + WEEK + 1)
-    assert [later.find(digest) for digest in DIGESTS[:3]] == [("A", "B"), None, None]
     nowhere = KnownLicences(None)
     nowhere.keep({DIGESTS[0]: ("A",)})
     assert nowhere.find(DIGESTS[0]) is None
@@ -64,11 +61,20 @@ def test_path_dependency_states_its_own_licence(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     licences = PackageLicences(folder=tmp_path / "shop")
     package = {"name": "own", "source": {"type": "directory", "url": "../own"}}
-    assert licences.of(package) == ()
+    assert licences.of(package) == Licences()
     for text, expected in {
         b'[project]\nlicense = "MIT"': ("MIT",),
         b"project = 1": (),
         b"tool = \xff": (),
     }.items():
         file.write_bytes(text)
-        assert licences.of(package) == expected
+        assert licences.of(package) == Licences(expected)
+
+
+def test_wheel_without_licence_differs_from_an_unknown_one(tmp_path: Path) -> None:
+    """The next machine asks only for the second."""
+    file, digest = "a-1-py3-none-any.whl", f"sha256:{'1' * 64}"
+    package = {"name": "a", "files": [{"file": file, "hash": digest}]}
+    assert PackageLicences(folder=tmp_path).of(package) == Licences()
+    known = PackageLicences(folder=tmp_path, by_wheel={digest: ()})
+    assert known.of(package) == Licences((), wheel=digest)

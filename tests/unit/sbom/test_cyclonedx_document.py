@@ -6,11 +6,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from poetry_docker_cache.sbom.cyclonedx_document import ImageFacts, render_document
 from poetry_docker_cache.sbom.inventory import InstalledPackage, Inventory, LockedFile
+from poetry_docker_cache.sbom.licences import Licences, licences_in_document
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 HASH = f"sha256:{'1' * 64}"
@@ -121,12 +123,32 @@ def test_licences_are_identifiers_one_expression_or_names() -> None:
             {"license": {"name": "MIT OR 0BSD"}},
         ],
     }.items():
-        inventory = Inventory(packages=(installed("one", licences=texts),), direct=(0,))
+        inventory = with_licences(texts)
         (found,) = (
             each for each in document(inventory=inventory)["components"] if each["name"] == "one"
         )
         assert found["licenses"] == expected
     assert "licenses" not in component("one")
+
+
+def with_licences(texts: tuple[str, ...]) -> Inventory:
+    """Return one package; its licences are from a wheel for another system."""
+    licences = Licences(texts, wheel=f"sha256:{'2' * 64}")
+    return Inventory(packages=(installed("one", licences=licences),), direct=(0,))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        *((), ("mit",), ("MIT or apache-2.0",), ("Apache 2.0",), ("a", "A")),
+        *(("B, Inc.", "MIT OR 0BSD", "mit"), ("MIT", "mit"), ("Åcmé ©",)),
+    ],
+)
+def test_licences_of_a_document_give_the_same_document(texts: tuple[str, ...]) -> None:
+    """So a machine that reads an earlier document writes the same bytes as one that asks."""
+    first = render_document(FACTS, with_licences(texts))
+    (read,) = licences_in_document(first).values()
+    assert render_document(FACTS, with_licences(read)) == first
 
 
 def test_packages_from_elsewhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_docker_cache.sbom.licences import (
+    WHEEL,
     declared_licences,
+    licences_in_document,
     read_licences,
     wheel_with_licence,
 )
@@ -91,3 +94,50 @@ def test_licence_of_a_path_dependency() -> None:
         ({}, ()),
     ):
         assert declared_licences(table) == expected
+
+
+HASH = f"sha256:{'1' * 64}"
+PROPERTIES = [{"name": WHEEL, "value": HASH}]
+
+
+def in_component(properties: object = PROPERTIES, **keys: object) -> bytes:
+    """Return a document with one component."""
+    return json.dumps({"components": [{"name": "a", "properties": properties, **keys}]}).encode()
+
+
+NO_LISTS: tuple[object, ...] = (1, {"a": 1}, "MIT", [1], ["MIT"], [[]], [{}])
+WRONG: tuple[object, ...] = (1, [], None, "", " A", "A\nB", "A\x1b[2J", "\ud800", "x" * 1001)
+
+
+def names(*texts: object) -> list[object]:
+    """Return licences with these names."""
+    return [{"license": {"name": text}} for text in texts]
+
+
+def test_document_states_licences_by_wheel() -> None:
+    """A component of another tool has no such property."""
+    stated = in_component(licenses=[*names("B"), {"license": {"id": "MIT"}}])
+    assert licences_in_document(stated) == {HASH: ("B", "MIT")}
+    stated = in_component(licenses=[{"expression": "A OR B"}])
+    assert licences_in_document(stated) == {HASH: ("A OR B",)}
+    assert licences_in_document(in_component()) == {HASH: ()}
+    assert licences_in_document(in_component([{"name": "other:tool", "value": HASH}])) == {}
+    assert licences_in_document(b'{"components": [{"name": "a", "licenses": []}]}') == {}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(b"", b"\xff", b"{", b"[]", b"null", b"1", b'"components"', b"[" * 100_000, b"9" * 5000),
+        *(b'{"components": 1}', b'{"components": [1]}', b'{"components": "text"}'),
+        *map(in_component, (1, [1], ["x"], [[]], {"a": 1}, [{"name": WHEEL}], [{}])),
+        *(in_component([{"name": WHEEL, "value": value}]) for value in (1, None, "../x", [HASH])),
+        *(in_component(licenses=value) for value in NO_LISTS),
+        *(in_component(licenses=[{key: 1}]) for key in ("license", "expression")),
+        *(in_component(licenses=names("B", text)) for text in WRONG),
+        in_component(licenses=names(*map(str, range(101)))),
+    ],
+)  # fmt: skip
+def test_document_that_is_not_valid_states_nothing(document: bytes) -> None:
+    """Anyone who may push an image can write it."""
+    assert licences_in_document(document) == {}
