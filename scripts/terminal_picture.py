@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "terminal.svg"
-COLUMNS, LINES = 88, 40
+COLUMNS, LINES = 100, 40
 COMMAND = "poetry docker build"
 
 
