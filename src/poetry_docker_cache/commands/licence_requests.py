@@ -39,7 +39,7 @@ def request_licences(
     A source that has failed is not asked again. A wheel without a metadata file has no licences;
     a wheel that its source does not list is left out.
     """
-    files = [_file(package, wheel) for package, wheel in wheels]
+    files = [LockedFile.of(package, wheel) for package, wheel in wheels]
     found: dict[str, tuple[str, ...]] = {}
     failures: dict[str, DockerCacheError] = {}
     reached = servers or PackageServers(poetry)
@@ -103,13 +103,3 @@ def _request(servers: PackageServers, file: LockedFile) -> tuple[str, ...]:
     if licences is None:  # such as a page of a proxy
         raise LookupError(file.file)
     return licences
-
-
-def _file(package: Mapping[str, Any], wheel: Mapping[str, str]) -> LockedFile:
-    return LockedFile(
-        name=package["name"],
-        version=package["version"],
-        file=wheel["file"],
-        hash=wheel["hash"],
-        source=package.get("source", {}),
-    )

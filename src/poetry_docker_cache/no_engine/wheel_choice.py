@@ -111,6 +111,17 @@ class LockedFile:
     source: Mapping[str, Any]
     """The source's table in poetry.lock; empty for the project's default index."""
 
+    @classmethod
+    def of(cls, package: Mapping[str, Any], file: Mapping[str, str]) -> LockedFile:
+        """Return one of the files of a package, both as tables of poetry.lock."""
+        return cls(
+            name=package["name"],
+            version=package["version"],
+            file=file["file"],
+            hash=file["hash"],
+            source=package.get("source", {}),
+        )
+
     @property
     def is_wheel(self) -> bool:
         """Whether it can be installed without a build."""
@@ -157,7 +168,7 @@ def choose_files(
         ]
         chosen = {id(each): _choose(each, ranks, build_on_host) for each in packages}
         missing += [each for each in packages if chosen[id(each)] is None]
-        files = (_file(each, file) for each in packages if (file := chosen[id(each)]))
+        files = (LockedFile.of(each, file) for each in packages if (file := chosen[id(each)]))
         layers.append(
             LayerFiles(
                 name=layer.name, files=tuple(files), manifest=manifest_text(found[layer.name])
@@ -218,16 +229,6 @@ def _choose(
     wheel = choose_wheel({**package}, ranks)
     sdists = (file for file in package["files"] if file["file"].endswith(SDIST))
     return wheel or (next(sdists, None) if build_on_host else None)
-
-
-def _file(package: Manifest, file: Mapping[str, str]) -> LockedFile:
-    return LockedFile(
-        name=package["name"],
-        version=package["version"],
-        file=file["file"],
-        hash=file["hash"],
-        source=package.get("source", {}),
-    )
 
 
 def _refuse_missing(packages: Iterable[Manifest], target: ImageTarget) -> None:
