@@ -525,7 +525,7 @@ OPTIONS = {
         (
             (*BUILD, "web"),
             "There is no image 'web': the project has a single image",
-            "options for Docker follow `--`",
+            "Leave the name out. For several images, add a table",
             None,
         ),
         ((*BUILD, "."), "Do not pass a build context, such as '.'", "Leave it", None),

@@ -32,8 +32,8 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
         if not known:
             raise DockerCacheError(
                 f"There is no image {name!r}: the project has a single image, without a name.",
-                fix="Leave the name out; options for Docker follow `--`. For several images, add a"
-                f" table [tool.poetry-docker-cache.images.{name}].",
+                fix="Leave the name out. For several images, add a table"
+                f" [tool.poetry-docker-cache.images.{name}].",
             )
         if name not in known:
             raise DockerCacheError(

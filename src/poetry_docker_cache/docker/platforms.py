@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,14 +72,27 @@ def host_platform(machine: str) -> str | None:
     return platform_of(name) if name in MACHINES.values() else None
 
 
+def nearest(name: str) -> str | None:
+    """Return the platform with wheels whose name is most similar to a misspelt one.
+
+    >>> nearest("amd46")
+    'linux/amd64'
+    """
+    # Without `linux/`, which would make all names similar.
+    names = {platform.partition("/")[2]: platform for platform in MACHINES}
+    spelled = name.lower().partition("/")[2] or name.lower()
+    near = difflib.get_close_matches(spelled, names, n=1)
+    return names[near[0]] if near else None
+
+
 def refuse_unknown(given: Iterable[str]) -> None:
     """Raise DockerCacheError for a value of `--platform` with an unknown name."""
     for name in (part.strip() for value in given for part in value.split(",")):
         if name and not _KNOWN.fullmatch(name.lower()):
-            near = did_you_mean(name if "/" in name else f"linux/{name}", MACHINES).rstrip()
+            near = nearest(name)
             raise DockerCacheError(
                 f"--platform {name!r} is not a known platform of Linux images.",
-                fix=near or f"Use one of {', '.join(MACHINES)}.",
+                fix=f"Did you mean {near}?" if near else f"Use one of {', '.join(MACHINES)}.",
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from poetry_docker_cache.docker.dockerfile_syntax import (
     HEREDOC_INSTRUCTIONS,
 )
 from poetry_docker_cache.docker.image_names import is_reference, is_repository
-from poetry_docker_cache.docker.platforms import MACHINES
+from poetry_docker_cache.docker.platforms import MACHINES, nearest
 from poetry_docker_cache.settings.setting_errors import kind
 from poetry_docker_cache.settings.value_reader import (
     FALSE,
@@ -152,9 +151,8 @@ def platform(spot: Spot, value: object) -> str:
     usual = _PLATFORMS.get(content, content)
     if usual in MACHINES:
         return usual
-    known = [name.partition("/")[2] for name in MACHINES]
-    near = difflib.get_close_matches(usual.partition("/")[2] or usual, known, n=1)
-    fix = f'Did you mean "linux/{near[0]}"?' if near else f"Write one of {', '.join(MACHINES)}."
+    near = nearest(usual)
+    fix = f'Did you mean "{near}"?' if near else f"Write one of {', '.join(MACHINES)}."
     raise spot.refuse(value, "there are no Python wheels for that platform", fix=fix)
 
 

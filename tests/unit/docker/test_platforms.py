@@ -75,6 +75,7 @@ def test_build_suggests_a_valid_platform() -> None:
         ("linux/amd46", "Did you mean linux/amd64?"),
         ("linux/arm64,linx/amd64", "Did you mean linux/amd64?"),
         ("arm46", "Did you mean linux/arm64?"),
+        ("linux/mips", "Use one of linux/386,"),
         ("plan9/mips", "Use one of linux/386, linux/amd64"),
     ],
 )
