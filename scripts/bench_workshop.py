@@ -87,7 +87,7 @@ class Workshop:
         docker = ["docker", "run", "--detach", "--network=host", f"--name={self._locker}"]
         run([*docker, f"--volume={mount}", self._base, "sleep", "infinity"], env=self._env)
         self._in_container("python", "-m", "venv", "/opt/lock")
-        pip = ("/opt/lock/bin/pip", "install", "--quiet")
+        pip = ("/opt/lock/bin/pip", "install", "--quiet", "--no-compile")
         self._in_container(*pip, f"poetry=={POETRY}", f"uv=={UV}")
         return self
 

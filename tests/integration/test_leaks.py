@@ -228,7 +228,7 @@ def test_successful_build_leaks_nothing(
     search_history(search, engine, before)
     search_cache_mounts(search, engine, tmp_path / "mounts")
     assert search.found == set()
-    assert {*WHERE, "log", "processes", "disk", "history", "cache mounts"} <= set(search.looked_at)
+    assert {*WHERE, "log", "processes", "disk", "history", "cache mounts"} <= search.looked_at
     everything = b"\n".join(processes.seen)
     assert b"install.tool" in everything, "processes inside of containers were not seen"
     assert b"--from-source" in everything

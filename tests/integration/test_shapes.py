@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from clean_poetry import Poetry
     from engines import DockerEngine
     from reference import PoetryInstall
+    from shapes.shape import Shape
 
 pytestmark = pytest.mark.engine
 
@@ -86,36 +88,82 @@ def indexes(
         yield found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A project with a shape, and its image in the registry."""
+
+    name: str
+    project: Project
+    repository: str
+    base: str
+
+    @property
+    def shape(self) -> Shape:
+        """What tests know of it."""
+        return SHAPES[self.name]
+
+    @property
+    def image(self) -> str:
+        """The image from BuildKit."""
+        return f"{self.repository}:buildkit"
+
+
+@pytest.fixture(scope="module")
+def built(
+    request: pytest.FixtureRequest,
+    registry: str,
+    indexes: Indexes,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Built:
+    """Write, lock and build a project with the shape that the test names."""
+    name: str = request.param
+    base, repository = f"{registry}/library/python:3.13-slim", f"{registry}/shapes/{name}"
+    project = Project(tmp_path_factory.mktemp("shape") / name, indexes.poetry)
+    SHAPES[name].write(project.folder, indexes.urls)
+    project.configure(base_image=base, python="3.13", layers=4, poetry_version=POETRY)
+    project.configure(build_image="python:{python}", build_on_host=name in WITH_SDISTS)
+    project.lock()
+    found = Built(name=name, project=project, repository=repository, base=base)
+    build(project, f"--tag={found.image}", "--push")
+    return found
+
+
 # Other files build such projects: test_build groups and private sources, test_odd_projects one
 # that no wheel can be built from. Other shapes have setuptools.
 ELSEWHERE = ("groups", "sources", "no_module", "setuptools")
+each_shape = pytest.mark.parametrize(
+    "built", [name for name in SHAPES if name not in ELSEWHERE], indirect=True
+)
 
 
-@pytest.mark.parametrize("name", [name for name in SHAPES if name not in ELSEWHERE])
-def test_shape(
-    name: str,
-    engine: DockerEngine,
-    indexes: Indexes,
-    poetry_install: PoetryInstall,
-    tmp_path: Path,
+@each_shape
+def test_image_has_what_poetry_installs(
+    built: Built, engine: DockerEngine, poetry_install: PoetryInstall
 ) -> None:
-    """The image has what Poetry installs, and harmless edits install nothing.
-
-    An upgrade installs only its layer.
-    """
-    shape, image = SHAPES[name], f"shapes/{name}:test"
-    project = Project(tmp_path / name, indexes.poetry)
-    shape.write(project.folder, indexes.urls)
-    project.configure(python="3.13", layers=4, poetry_version=POETRY)
-    project.lock()
-    build(project, f"--tag={image}")
-    assert engine.run(image) == shape.prints
-    found = inspect_image(engine, image)
+    """The container starts, and the image contains nothing else."""
+    shape = built.shape
+    assert engine.run(built.image) == shape.prints
+    found = inspect_image(engine, built.image)
     options = [*shape.options, *(() if shape.is_package else ("--no-root",))]
-    assert found["distributions"] == poetry_install(project, *options)
+    assert found["distributions"] == poetry_install(built.project, *options)
     for nothing in ("apt", "compilers", "leftovers", "writable"):
         assert found[nothing] == [], nothing
 
+
+@pytest.mark.parametrize("built", [name for name in SHAPES if name not in COMPILED], indirect=True)
+def test_image_without_engine_is_equal(built: Built) -> None:
+    """Both ways to build give the same files and the same configuration."""
+    project, image = built.project, f"{built.repository}:wheels"
+    project.poetry.run(project.folder, "docker", "build", "--no-engine", f"--tag={image}", "--push")
+    assert_equal_images(built.image, image, base=built.base)
+
+
+@each_shape
+def test_edits_install_only_what_changes(built: Built, indexes: Indexes, tmp_path: Path) -> None:
+    """Harmless edits and new passwords install nothing; an upgrade installs only its layer."""
+    shape = built.shape
+    shutil.copytree(built.project.folder, tmp_path / built.name, symlinks=True)
+    project = Project(tmp_path / built.name, built.project.poetry)
     indexes.rotate()
     constraint = shape.constraint
     edit_harmlessly(
@@ -135,7 +183,7 @@ def test_shape(
     assert layers.keys() == again.layers
     assert bool(layers) == bool(constraint)
 
-    if constraint and name in UPGRADED:
+    if constraint and built.name in UPGRADED:
         project.replace("pyproject.toml", constraint.wider, constraint.other)
         project.lock()
         (layer,) = (name for name, packages in layers.items() if "acme-lib" in packages)
@@ -143,21 +191,3 @@ def test_shape(
         bumped = build(project, *NOTHING, f"--no-cache-filter={layer}")
         assert bumped.rebuilt == {layer}
         assert bumped.installed == layers[layer]
-
-
-@pytest.mark.parametrize("name", [name for name in SHAPES if name not in COMPILED])
-def test_shape_equals_without_engine(
-    name: str, registry: str, indexes: Indexes, tmp_path: Path
-) -> None:
-    """Both ways to build give the same files and the same configuration."""
-    base, image = f"{registry}/library/python:3.13-slim", f"{registry}/equal/{name}"
-    project = Project(tmp_path / name, indexes.poetry)
-    SHAPES[name].write(project.folder, indexes.urls)
-    project.configure(base_image=base, python="3.13", layers=4, poetry_version=POETRY)
-    project.configure(build_image="python:{python}", build_on_host=name in WITH_SDISTS)
-    project.lock()
-    build(project, f"--tag={image}:buildkit", "--push")
-    project.poetry.run(
-        project.folder, "docker", "build", "--no-engine", f"--tag={image}:wheels", "--push"
-    )
-    assert_equal_images(f"{image}:buildkit", f"{image}:wheels", base=base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import re
@@ -50,22 +51,30 @@ class Search:
 
     def __init__(self, canary: str) -> None:
         self._probes = probes(canary)
+        self._searched: dict[bytes, set[str]] = {}
         self.found: set[tuple[str, str]] = set()
-        self.looked_at: dict[str, int] = {}
+        self.looked_at: set[str] = set()
 
     @property
     def places(self) -> set[str]:
         """Return the places where it was found."""
         return {place for place, _ in self.found}
 
-    def data(self, place: str, data: bytes, depth: int = 0) -> None:
+    def data(self, place: str, data: bytes) -> None:
         """Search bytes, and what is packed into them."""
-        self.looked_at[place] = self.looked_at.get(place, 0) + 1
-        self.found |= {(place, how) for how, probe in self._probes.items() if probe in data}
+        self.looked_at.add(place)
+        digest = hashlib.sha256(data).digest()
+        if digest not in self._searched:  # an image and several caches have the same layers
+            self._searched[digest] = self._spellings(place, data)
+        self.found |= {(place, how) for how in self._searched[digest]}
+
+    def _spellings(self, place: str, data: bytes, depth: int = 0) -> set[str]:
         assert not data.startswith(_ZSTD), f"{place}: zstd cannot be searched here"
+        found = {how for how, probe in self._probes.items() if probe in data}
         if depth < 4:
             for inner in _unpacked(data):
-                self.data(place, inner, depth + 1)
+                found |= self._spellings(place, inner, depth + 1)
+        return found
 
     def text(self, place: str, text: str) -> None:
         """Search text."""
