@@ -1,9 +1,11 @@
-"""Each kind of application in docs/images.md is built, started and queried."""
+"""A compiled package with a module beside it, and a site with build steps.
+
+test_examples.py has the kinds of application.
+"""
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,9 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import IMAGE_PYTHON, Project
-from builds import build, failed_build, inspect_image
-from containers import get, run_container, wait_for_answer
-from engines import PATIENCE
+from builds import build, failed_build, inspect_image, names
+from containers import get, run_container
 from harmless import assert_harmless_edits_keep_layers
 from index import PrivateIndex
 from leaks import Search
@@ -48,7 +49,7 @@ secrets = ["STEP_TOKEN"]
 dependencies = ["assets"]
 output = ["seen"]
 """
-PACKAGES = ("celery", "django<6", "fastapi", "flask", "gunicorn", "uvicorn", "whitenoise")
+PACKAGES = ("django<6", "gunicorn", "whitenoise")
 # Dependencies on other systems.
 BESIDE = ("colorama", "tzdata")
 PYPROJECT = """\
@@ -89,30 +90,6 @@ KINDS = {
         from acme_kinds._sum import total
 
         print("module", total(2, 3))
-        """,
-    "api.py": """\
-        import os
-        from fastapi import FastAPI
-
-        app = FastAPI()
-
-        @app.get("/")
-        def root() -> str:
-            return f"FastAPI {os.getuid()}"
-        """,
-    "web.py": """\
-        import os
-        from flask import Flask
-
-        def create_app(config=None):
-            app = Flask(__name__)
-            app.get("/")(lambda: f"Flask {os.getuid()}")
-            return app
-        """,
-    "tasks.py": """\
-        from celery import Celery
-
-        app = Celery("acme_kinds", broker="memory://")
         """,
 }
 
@@ -231,7 +208,7 @@ def make_project(
 
 @pytest.fixture(scope="module")
 def kinds(make_project: Callable[..., Project]) -> Project:
-    """Build a package with one application of each kind; its image is `acme-kinds:1.0`."""
+    """Build a package with a compiled module; its image is `acme-kinds:1.0`."""
     project = make_project(
         "acme-kinds",
         {
@@ -239,11 +216,11 @@ def kinds(make_project: Callable[..., Project]) -> Project:
             **NATIVE,
             **BESIDE_THE_PACKAGE,
         },
-        PACKAGES,
+        (),
         project='[project.scripts]\nacme-kinds = "acme_kinds:main"\nlint = "acme_settings:lint"',
         poetry='build = { script = "build.py", generate-setup-file = false }\n'
         'include = [{ path = "src/acme_kinds/*.so", format = "wheel" }]',
-        settings='ports = [8000]\nstop-signal = "SIGTERM"',
+        settings='stop-signal = "SIGINT"',
     )
     project.replace("pyproject.toml", '["poetry-core>=2.0"]', '["poetry-core>=2.0", "setuptools"]')
     project.lock()
@@ -260,39 +237,11 @@ def test_script_with_module_and_c_extension(
     """
     assert engine.run("acme-kinds:1.0") == "script 10001\n"
     assert engine.run("acme-kinds:1.0", "python", "-m", "acme_kinds") == "module 5\n"
+    stop = engine.docker("inspect", "--format", "{{.Config.StopSignal}}", "acme-kinds:1.0").stdout
+    assert stop == "SIGINT\n"
     found = inspect_image(engine, "acme-kinds:1.0")
     assert found["compilers"] == []
     assert found["distributions"] == poetry_install(kinds, "--only=main")
-
-
-@pytest.mark.usefixtures("kinds")
-def test_web_applications(engine: DockerEngine) -> None:
-    """The image also starts other commands than its own: one for ASGI, and one for WSGI."""
-    uvicorn = ("uvicorn", "acme_kinds.api:app", "--host", "0.0.0.0", "--port", "8000")
-    gunicorn = ("gunicorn", "acme_kinds.web:create_app()", "--bind", "0.0.0.0:8000")
-    with (
-        run_container(engine, "acme-kinds:1.0", *uvicorn) as api,
-        run_container(engine, "acme-kinds:1.0", *gunicorn) as web,
-    ):
-        assert get(engine, api) == '"FastAPI 10001"'
-        assert get(engine, web) == "Flask 10001"
-
-
-@pytest.mark.usefixtures("kinds")
-def test_worker(engine: DockerEngine) -> None:
-    """A worker receives the stop signal, finishes, and exits with status 0."""
-    celery = ("celery", "-A", "acme_kinds.tasks:app", "worker", "--loglevel=info")
-
-    def ready() -> str:
-        logs = engine.docker("logs", worker)
-        return (logs.stdout + logs.stderr) * (" ready." in logs.stdout + logs.stderr)
-
-    with run_container(engine, "acme-kinds:1.0", *celery) as worker:
-        wait_for_answer(engine, worker, ready)
-        engine.docker("stop", "--time", f"{PATIENCE:.0f}", worker)
-        state = engine.docker("inspect", "--format", "{{.State.ExitCode}}", worker).stdout
-        signal = engine.docker("inspect", "--format", "{{.Config.StopSignal}}", worker).stdout
-    assert (state, signal) == ("0\n", "SIGTERM\n")
 
 
 def _assert_image_lacks(engine: DockerEngine, image: str, *texts: str) -> None:
@@ -314,9 +263,7 @@ def _assert_image_lacks(engine: DockerEngine, image: str, *texts: str) -> None:
     assert known.places, "the search finds nothing"
 
 
-def test_django(
-    engine: DockerEngine, make_project: Callable[..., Project], kinds: Project, tmp_path: Path
-) -> None:
+def test_django(engine: DockerEngine, make_project: Callable[..., Project], tmp_path: Path) -> None:
     """The documented step collects the static files; gunicorn is the default command."""
     (lines,) = re.findall(
         r"^instructions = .*$", (DOCS / "templates.md").read_text(encoding="utf-8"), re.MULTILINE
@@ -336,23 +283,20 @@ def test_django(
         + STEPS.format(collect=collect),
     )
     poetry = replace(project.poetry, env={**project.poetry.env, "STEP_TOKEN": TOKEN})
-    shutil.copy(kinds.folder / "poetry.lock", project.folder)
+    project.lock()
     assert "the variable STEP_TOKEN is not set" in failed_build(project)
     project = Project(project.folder, poetry)
     noted = project.poetry.run(project.folder, "docker", "export", "-o", "../D").stderr
     command = "gunicorn shop.wsgi:application --bind 0.0.0.0:8000"
     assert f"Starts `{command}`: from the application in shop/wsgi.py." in noted
     steps = build(project)
-    assert steps.installed == (), "the dependencies are those of the other image"
     assert {"run-1", "run-2"} <= steps.ran | steps.cached
     with run_container(engine, "acme-site:1.0") as site:
         assert get(engine, site) == "Django 10001"
         assert get(engine, site, "/static/site.css") == "body {}\n"
     assert engine.run("acme-site:1.0", "id", "-un") == "app\n"
     found = inspect_image(engine, "acme-site:1.0")
-    of_kinds = inspect_image(engine, "acme-kinds:1.0")["distributions"]
-    dependencies = [requirement for requirement in of_kinds if requirement[0] != "acme-kinds"]
-    assert found["distributions"] == sorted([*dependencies, ["acme-site", "1.0"]])
+    assert {"Django", "acme-site", "gunicorn", "whitenoise"} <= {*names(found)}
     assert found["writable"] == []
     assert {"staticfiles/site.css", "seen/length"} <= {*found["files"]}
     assert engine.run("acme-site:1.0", "cat", "seen/length") == f"{len(TOKEN + THROWN_AWAY) + 2}\n"
@@ -367,6 +311,6 @@ def test_django(
         project,
         tmp_path / "copy",
         sources=["shop/urls.py"],
-        wider=('"celery"', '"celery (>=5)"'),
+        wider=('"gunicorn"', '"gunicorn (>=20)"'),
         source="public",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from containers import get, run_container, wait_for_answer
+from engines import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ def test_django(engine: DockerEngine, example: Callable[[str], Project]) -> None
 
 
 def test_api_and_worker(engine: DockerEngine, example: Callable[[str], Project]) -> None:
-    """Both images start."""
+    """Both images start, and the worker finishes when it is stopped."""
     build(example("worker"))
 
     def ready() -> str:
@@ -75,6 +76,8 @@ def test_api_and_worker(engine: DockerEngine, example: Callable[[str], Project])
     ):
         assert json.loads(get(engine, api, "/health")) == {"status": "ok"}
         wait_for_answer(engine, worker, ready)
+        engine.docker("stop", "--time", f"{PATIENCE:.0f}", worker)
+        assert engine.docker("inspect", "--format={{.State.ExitCode}}", worker).stdout == "0\n"
 
 
 def test_model(engine: DockerEngine, example: Callable[[str], Project]) -> None:
