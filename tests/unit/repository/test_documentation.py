@@ -97,7 +97,7 @@ def test_numbers_in_text_are_those_of_the_benchmark() -> None:
         f"web API take {web[0]} s instead of {web[1]}, those of its data-science API {data[0]}"
         f" instead of {data[1]}."
     ) in text
-    assert "a first build takes a third of the time that it takes with an engine" in text
+    assert "they take a third of the time that they take with an engine" in text
     for size in (30, 77):
         with_engine, without, uv = (
             float(measured(size)["first build", variant])
